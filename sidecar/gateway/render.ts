@@ -1,0 +1,115 @@
+import { COLORS, type Color, slotSets, upstreamName } from '../../njs/route.ts';
+import type { Address, Config, ServiceConfig } from '../config/config.ts';
+import { block, nginxTime, quoted } from './nginx-text.ts';
+
+/** What the machine, not turnout.yaml, says about the gateway. */
+export interface Machine {
+  /** Absolute path of ngx_http_js_module.so; '' when njs is compiled in. */
+  module: string;
+  /** `user` of the workers, as nginx wants it; '' unless nginx starts as root. */
+  user: string;
+  /** Absolute path of <state>/gateway. */
+  folder: string;
+}
+
+/** The fixed address of a slot; see store/slots.ts. */
+export type AddressOf = (service: string, color: Color, slot: number) => string;
+
+/** Files by their path below <state>/gateway/conf/rendered. */
+export type Rendered = Record<string, string>;
+
+const HEADER = '# Rendered from turnout.yaml by Turnout; `turnout up` and `turnout reload` write it anew.';
+
+export function render(config: Config, addressOf: AddressOf, machine: Machine): Rendered {
+  return {
+    'machine.conf': text(machineLines(config, machine)),
+    'upstreams.conf': text([...config.services.flatMap((service) => upstreams(service, addressOf)), ...none(machine)]),
+    'servers.conf': text([...servers(config), ...internalServers(machine)]),
+    'gateway.json': `${JSON.stringify(writable(config, machine), null, 2)}\n`,
+  };
+}
+
+function machineLines(config: Config, machine: Machine): string[] {
+  return [
+    ...(machine.module === '' ? [] : [`load_module ${quoted(machine.module)};`]),
+    ...(machine.user === '' ? [] : [`user ${machine.user};`]),
+    `worker_processes ${config.gateway.workers};`,
+  ];
+}
+
+function upstreams(service: ServiceConfig, addressOf: AddressOf): string[] {
+  const { keepalive, passive } = service;
+  return COLORS.flatMap((color) =>
+    slotSets(service.maxReplicas).flatMap((slots) => {
+      const name = upstreamName(service.name, color, slots);
+      return block(`upstream ${name}`, [
+        `zone ${name} 64k;`,
+        ...slots.map((slot) => {
+          const marks = `max_fails=${passive.maxFails} fail_timeout=${Math.ceil(passive.failTimeout / 1000)}s`;
+          return `server ${addressOf(service.name, color, slot)} ${marks};`;
+        }),
+        `keepalive ${keepalive.connections};`,
+        `keepalive_timeout ${nginxTime(keepalive.idle)};`,
+      ]);
+    }),
+  );
+}
+
+/** Where pick() sends what no route can take: a server of our own that answers 503. */
+function none(machine: Machine): string[] {
+  return block('upstream turnout_none', [`server ${quoted(`unix:${machine.folder}/none.sock`)};`]);
+}
+
+function servers(config: Config): string[] {
+  const hosts = [...new Set(config.services.map((service) => service.route.host))];
+  const named = hosts.flatMap((host) => server(config.gateway.listen, host, config.services.filter((s) => s.route.host === host)));
+  return hosts.includes('*') ? named : [...named, ...server(config.gateway.listen, '*', [])];
+}
+
+function server(listen: Address, host: string, services: ServiceConfig[]): string[] {
+  const whole = services.some((service) => service.route.path === '/');
+  return block('server', [
+    `listen ${listenAddress(listen)}${host === '*' ? ' default_server' : ''};`,
+    `server_name ${host === '*' ? '_' : host};`,
+    ...services.flatMap(locations),
+    ...(whole ? [] : block('location /', ['return 404;'])),
+  ]);
+}
+
+/** `/api` takes `/api` and everything below it, but not `/apiary`. */
+function locations(service: ServiceConfig): string[] {
+  const { path } = service.route;
+  const variable = `$turnout_upstream_${service.name.replaceAll('-', '_')}`;
+  const body = [
+    `js_import turnout from njs/${service.name}.js;`,
+    `js_set ${variable} turnout;`,
+    `proxy_pass http://${variable};`,
+    `proxy_connect_timeout ${nginxTime(service.connectTimeout)};`,
+    'include turnout/proxy.conf;',
+  ];
+  if (path.endsWith('/')) return block(`location ${path}`, body);
+  return [...block(`location = ${path}`, body), ...block(`location ${path}/`, body)];
+}
+
+function internalServers(machine: Machine): string[] {
+  return ['control', 'probe', 'none'].flatMap((name) =>
+    block('server', [`listen ${quoted(`unix:${machine.folder}/${name}.sock`)};`, `include turnout/${name}.conf;`]),
+  );
+}
+
+/** What control() may write: see `turnout_gateway` in njs/njs.d.ts. */
+function writable(config: Config, machine: Machine) {
+  const services = config.services.map((service) => {
+    const sets = slotSets(service.maxReplicas).map((slots) => [slots.join('-'), true]);
+    return [service.name, Object.fromEntries(sets)];
+  });
+  return { routes: `${machine.folder}/routes/`, services: Object.fromEntries(services) };
+}
+
+export function listenAddress({ host, port }: Address): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function text(lines: string[]): string {
+  return `${[HEADER, '', ...lines].join('\n')}\n`;
+}
