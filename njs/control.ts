@@ -5,7 +5,7 @@ import { isWorker, locked } from './lock.ts';
 import { type Answer, problem, routeAnswer } from './answer.ts';
 import { isColor, type Route } from './route.ts';
 import { readRoute, writeRoute } from './store.ts';
-import { readTraffic } from './traffic.ts';
+import { readTraffic } from './counters.ts';
 
 async function control(r: NginxHTTPRequest): Promise<void> {
   let answer: Answer;

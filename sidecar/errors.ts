@@ -12,6 +12,9 @@ const TABLE = {
   'invalid-color': { status: 400, exit: 2, title: 'That is not a color', hint: 'A color is `blue` or `green`.' },
   'route-invalid': { status: 400, exit: 2, title: 'The route is not valid', hint: 'Mend the part that is named; nothing was changed.' },
   'not-ready': { status: 409, exit: 2, title: 'That color is not ready', hint: 'Deploy to it first, or switch with force if it runs.' },
+  'no-route': { status: 404, exit: 8, title: 'The service has no route yet', hint: 'Deploy a release first.' },
+  'method-not-allowed': { status: 405, exit: 2, title: 'That method does not exist here', hint: 'See docs/api.md for the calls that exist.' },
+  locked: { status: 503, exit: 8, title: 'The gateway holds its lock too long', hint: 'A worker hangs; the sidecar restarts a gateway that does not answer.' },
   'nothing-to-roll-back-to': { status: 409, exit: 2, title: 'There is no release to go back to', hint: '`turnout history` shows what was deployed.' },
   'route-changed': { status: 412, exit: 6, title: 'The route changed in the meantime', hint: 'Read it again and decide anew; nothing was changed.' },
   busy: { status: 409, exit: 7, title: 'Another one is at work', hint: 'Wait until it has ended.' },
@@ -25,6 +28,10 @@ const TABLE = {
 } as const;
 
 export type ErrorCode = keyof typeof TABLE;
+
+export function isErrorCode(code: string): code is ErrorCode {
+  return Object.hasOwn(TABLE, code);
+}
 
 /** RFC 9457 problem details, with Turnout's stable `code` and a `hint` of what to do. */
 export interface Problem {

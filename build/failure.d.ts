@@ -1,0 +1,4 @@
+export class StartFailure extends Error {
+  constructor(message: string, exitCode?: number);
+  readonly exitCode: number;
+}

@@ -1,0 +1,1 @@
+export function verbOf(args: string[]): string;

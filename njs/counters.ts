@@ -1,0 +1,56 @@
+/** Reads what tally() counted, and lets go of what a dead worker left in flight. */
+import fs from 'fs';
+import { isWorker } from './lock.ts';
+import type { Color } from './route.ts';
+import { BUCKETS, type ColorTraffic, type Traffic } from './traffic.ts';
+
+/** Keys read at most: services x sets x workers x (1 + classes x buckets) stays far below. */
+const ALL = 1_000_000;
+
+const CLASSES: { [digit: string]: string } = { 1: '1xx', 2: '2xx', 3: '3xx', 4: '4xx', 5: '5xx', 9: '499' };
+
+/** Call it while holding the traffic lock: folding moves counts from one key to another. */
+export function readTraffic(service: string): Traffic {
+  const zone = ngx.shared.turnout_traffic as NgxSharedDict<number>;
+  const colors = { blue: nothing(), green: nothing() };
+  const alive: { [pid: string]: boolean } = { 0: true };
+  zone.items(ALL).forEach((item) => {
+    const key = item[0] as string;
+    const count = item[1] as number;
+    const parts = key.split('.');
+    if (parts[0] !== service) return;
+    const color = parts[1] as Color;
+    const pid = parts[3] as string;
+    const end = parts[4] as string;
+    if (alive[pid] === undefined) alive[pid] = isWorker(fs, pid);
+    if (!alive[pid]) fold(zone, key, `${service}.${color}.${parts[2]}.0.${end}`, count);
+    const traffic = colors[color];
+    if (end === '') {
+      traffic.started += count;
+      if (alive[pid] && pid !== '0') traffic.inFlight += count;
+    } else {
+      const statusClass = CLASSES[end.charAt(0)] as string;
+      traffic.finished[statusClass] = (traffic.finished[statusClass] || 0) + count;
+      const bucket = end.charCodeAt(1) - 97;
+      traffic.durations[bucket] = (traffic.durations[bucket] as number) + count;
+      if (alive[pid] && pid !== '0') traffic.inFlight -= count;
+    }
+  });
+  return { service, buckets: BUCKETS, colors };
+}
+
+/** A dead worker's counts go to pid 0, whose requests are never in flight. */
+function fold(zone: NgxSharedDict<number>, key: string, into: string, count: number): void {
+  zone.incr(into, count, 0);
+  zone.delete(key);
+}
+
+function nothing(): ColorTraffic {
+  return {
+    inFlight: 0,
+    started: 0,
+    finished: { '1xx': 0, '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0, '499': 0 },
+    durations: BUCKETS.map(() => 0).concat(0),
+    failedOver: 0,
+  };
+}

@@ -1,0 +1,64 @@
+import type { RequestListener } from 'node:http';
+import express, { type ErrorRequestHandler, type RequestHandler } from 'express';
+import type { Conductor } from '../deploy/conductor.ts';
+import { TurnoutError } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { deploymentRoutes } from './deployments.ts';
+import { serviceRoutes } from './services.ts';
+import { sameToken } from './token.ts';
+
+export interface ApiParts {
+  conductors: Conductor[];
+  token: string;
+  log: Log;
+}
+
+/** The sidecar's API: JSON in, JSON or problem+json out; a token for everything but the two probes. */
+export function createApp({ conductors, token, log }: ApiParts): RequestListener {
+  const app = express();
+  app.disable('x-powered-by');
+  app.get('/healthz', (_request, response) => void response.json({ status: 'ok' }));
+  app.get('/readyz', async (_request, response) => {
+    const views = await Promise.all(conductors.map((conductor) => conductor.view()));
+    const silent = views.filter((view) => view.gateway === 'unreachable').map((view) => view.name);
+    response.status(silent.length > 0 ? 503 : 200).json(silent.length > 0 ? { status: 'gateway unreachable', services: silent } : { status: 'ready' });
+  });
+  app.use(authenticate(token));
+  app.use(express.json({ limit: '64kb', type: () => true }));
+  app.use('/v1/services', serviceRoutes(conductors));
+  app.use('/v1/deployments', deploymentRoutes(conductors));
+  app.use((request) => {
+    throw new TurnoutError('not-found', `there is nothing at ${request.method} ${request.path}`);
+  });
+  app.use(renderError(log));
+  return app;
+}
+
+function authenticate(token: string): RequestHandler {
+  return (request, response, next) => {
+    const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
+    if (given !== undefined && sameToken(given, token)) return next();
+    response.set('WWW-Authenticate', 'Bearer');
+    const found = request.headers.authorization === undefined ? 'there is no Authorization header' : 'the token in the Authorization header is wrong';
+    throw new TurnoutError('unauthorized', `${found}, expected \`Bearer <token>\``);
+  };
+}
+
+/** The only place that answers with an error. */
+function renderError(log: Log): ErrorRequestHandler {
+  return (thrown, _request, response, _next) => {
+    const error = bodyError(thrown) ?? TurnoutError.from(thrown);
+    const problem = error.toProblem();
+    if (problem.status >= 500) log.error({ code: error.code, error: error.message }, 'request failed');
+    response.status(problem.status).type('application/problem+json').send(JSON.stringify(problem));
+  };
+}
+
+/** What express' own body parser throws. */
+function bodyError(thrown: { type?: string; message?: string }): TurnoutError | null {
+  if (thrown.type === 'entity.too.large') return new TurnoutError('body-too-large', 'the body is larger than 64 KiB');
+  if (thrown.type?.startsWith('entity.') || thrown.type?.startsWith('encoding.') || thrown.type === 'charset.unsupported') {
+    return new TurnoutError('invalid-body', `the body is not valid JSON: ${thrown.message}`);
+  }
+  return null;
+}

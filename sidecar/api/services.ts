@@ -1,0 +1,53 @@
+import { type Request, Router } from 'express';
+import type { Conductor } from '../deploy/conductor.ts';
+import { TurnoutError } from '../errors.ts';
+import { deployBody, emptyBody, readBody, switchBody } from './body.ts';
+
+/** Everything below /v1/services. */
+export function serviceRoutes(conductors: Conductor[]): Router {
+  const router = Router();
+  const find = (request: Request<{ service: string }>): Conductor => {
+    const found = conductors.find((conductor) => conductor.name === request.params.service);
+    if (found) return found;
+    const known = conductors.map((conductor) => conductor.name).join(', ');
+    throw new TurnoutError('unknown-service', `there is no service "${request.params.service}", expected one of: ${known}`);
+  };
+
+  router.get('/', async (_request, response) => {
+    response.json({ services: await Promise.all(conductors.map((conductor) => conductor.view())) });
+  });
+  router.get('/:service', async (request, response) => {
+    response.json(await find(request).view());
+  });
+  router.get('/:service/history', (request, response) => {
+    response.json({ history: find(request).history() });
+  });
+  router.get('/:service/deployments', (request, response) => {
+    response.json({ deployments: find(request).deployments() });
+  });
+  router.post('/:service/deployments', async (request, response) => {
+    const conductor = find(request);
+    const { deployment, noop } = await conductor.deploy({ ...readBody(deployBody, request.body), by: callerOf(request) });
+    response.status(noop ? 200 : 202).location(`/v1/deployments/${deployment.id}`).json({ ...deployment, noop });
+  });
+  router.post('/:service/switch', async (request, response) => {
+    const conductor = find(request);
+    const { color, force } = readBody(switchBody, request.body);
+    response.json(await conductor.switchTo(color, { force, by: callerOf(request) }));
+  });
+  router.post('/:service/rollback', async (request, response) => {
+    const conductor = find(request);
+    readBody(emptyBody, request.body);
+    const done = await conductor.rollback(callerOf(request));
+    if ('route' in done) response.json(done.route);
+    else response.status(202).location(`/v1/deployments/${done.deployment.id}`).json(done.deployment);
+  });
+  return router;
+}
+
+/** Who asks, for the history: the header X-Turnout-By, as the CLI sends it; else `api`. */
+function callerOf(request: Request): string {
+  const given = request.get('x-turnout-by')?.replace(/[^\x20-\x7e]/g, '').slice(0, 80);
+  // A name of the engine's own would let a hand pass for a deployment.
+  return given && !/^(deployment |sidecar$)/.test(given) ? given : 'api';
+}

@@ -1,0 +1,82 @@
+import { systemClock } from '../clock.ts';
+import { expectedDuration, parseDuration } from '../config/duration.ts';
+import { TurnoutError } from '../errors.ts';
+import { type Deployment, isEnd } from '../store/deployment.ts';
+import type { ApiClient } from './api-client.ts';
+import { type Common, connect, serviceOf } from './context.ts';
+import { DONE, exitCodeOf, INTERRUPTED, WAIT_TIMED_OUT } from './exit.ts';
+import { print, printJson, progress } from './output.ts';
+
+/** Milliseconds between two looks at a running deployment. */
+const LOOK = 100;
+
+export interface DeployOptions extends Common {
+  release: string;
+  force?: boolean;
+  /** commander's `--no-wait` */
+  wait: boolean;
+  waitTimeout?: string;
+}
+
+type Accepted = Deployment & { noop: boolean };
+
+export async function deploy(named: string | undefined, options: DeployOptions): Promise<number> {
+  const limit = options.waitTimeout === undefined ? Number.POSITIVE_INFINITY : durationOf(options.waitTimeout);
+  const { config, api } = await connect(options);
+  const service = serviceOf(config, named);
+  const body = { release: options.release, force: options.force ?? false };
+  const { noop, ...deployment } = await api.post<Accepted>(`/v1/services/${service}/deployments`, body);
+  if (noop) {
+    if (options.json) printJson({ ...deployment, noop });
+    else print(`${options.release} is live and healthy in ${deployment.color} already: nothing to do (--force deploys it again)`);
+    return DONE;
+  }
+  if (!options.wait) {
+    if (options.json) printJson(deployment);
+    else print(deployment.id);
+    return DONE;
+  }
+  return follow(api, deployment, limit, options);
+}
+
+/** Shows a deployment's phases as they come, until it ends. Ctrl-C only stops watching. */
+export async function follow(api: ApiClient, accepted: Deployment, limit: number, options: Common): Promise<number> {
+  const detached = new AbortController();
+  process.once('SIGINT', () => detached.abort());
+  const started = systemClock.now();
+  let shown = 0;
+  let deployment = accepted;
+  for (;;) {
+    for (const step of deployment.steps.slice(shown)) {
+      if (options.json) printJson({ deployment: deployment.id, service: deployment.service, ...step });
+      else progress(`${((Date.parse(step.since) - Date.parse(deployment.startedAt)) / 1000).toFixed(1).padStart(6)} s  ${step.phase}: ${step.message}`);
+    }
+    shown = deployment.steps.length;
+    if (isEnd(deployment.phase)) break;
+    if (detached.signal.aborted) {
+      progress(`detached; deployment ${deployment.id} goes on: turnout status ${deployment.service}`);
+      return INTERRUPTED;
+    }
+    if (systemClock.now() - started > limit) {
+      progress(`still ${deployment.phase}; deployment ${deployment.id} goes on: turnout status ${deployment.service}`);
+      return WAIT_TIMED_OUT;
+    }
+    await systemClock.sleep(LOOK, detached.signal);
+    deployment = await api.get<Deployment>(`/v1/deployments/${deployment.id}`);
+  }
+  if (options.json) printJson(deployment);
+  else print(summary(deployment));
+  return exitCodeOf(deployment.phase);
+}
+
+function summary(deployment: Deployment): string {
+  const { release, color, phase, message, previous, receipt } = deployment;
+  if (phase !== 'live') return `${phase}: ${release} (${deployment.reason}): ${message}${previous === null ? '' : `\n${previous} serves as before`}`;
+  return `live: ${release} in ${color}, switched ${receipt.switchedAfterMs} ms after it was accepted${previous === null ? '' : `; before: ${previous}`}`;
+}
+
+function durationOf(text: string): number {
+  const ms = parseDuration(text);
+  if (ms !== undefined) return ms;
+  throw new TurnoutError('usage', `--wait-timeout is "${text}", expected ${expectedDuration(text)}`);
+}

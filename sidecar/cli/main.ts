@@ -1,0 +1,72 @@
+import { Command, CommanderError } from 'commander';
+import { TurnoutError } from '../errors.ts';
+import type { Common } from './context.ts';
+import { DONE } from './exit.ts';
+import { print, printJson } from './output.ts';
+
+declare const TURNOUT_VERSION: string;
+
+type Verb = () => Promise<number>;
+
+/** Each verb's code is loaded when it is called: `status` does not wait for express. */
+function createProgram(run: (verb: Verb) => Promise<void>): Command {
+  const program = new Command('turnout').description('Zero-downtime blue/green deployments behind nginx').exitOverride();
+  const verb = (name: string, description: string) =>
+    program
+      .command(name)
+      .description(description)
+      .option('-f, --file <turnout.yaml>', 'configuration (default: $TURNOUT_CONFIG, else ./turnout.yaml)')
+      .option('--json', 'one JSON object per line')
+      .exitOverride();
+  verb('up', 'gateway and sidecar in the foreground; deploys the first release if nothing runs').action((options: Common) =>
+    run(async () => (await import('./up.ts')).up(options)),
+  );
+  verb('deploy [service]', 'bring a release live')
+    .requiredOption('--release <label>', 'what to deploy, e.g. v2')
+    .option('--force', 'deploy even if that release is live and healthy')
+    .option('--no-wait', 'do not wait for the end; prints the id')
+    .option('--wait-timeout <duration>', 'stop waiting after e.g. 5m (exit 9); the deployment goes on')
+    .action((service, options) => run(async () => (await import('./deploy.ts')).deploy(service, options)));
+  verb('status [service]', 'who is live, health, requests in flight')
+    .option('-w, --watch', 'keep showing it')
+    .action((service, options) => run(async () => (await import('./status.ts')).status(service, options)));
+  verb('switch <words...>', 'move all traffic: switch [service] blue|green')
+    .usage('[options] [service] blue|green')
+    .option('--force', 'also to a color that is not ready')
+    .action((words, options) => run(async () => (await import('./traffic.ts')).switchTraffic(words, options)));
+  verb('rollback [service]', 'back to the previous release: at once while it is warm').action((service, options) =>
+    run(async () => (await import('./traffic.ts')).rollback(service, options)),
+  );
+  verb('history [service]', 'deployments and flips by hand, newest first').action((service, options) =>
+    run(async () => (await import('./history.ts')).history(service, options)),
+  );
+  verb('version', 'the version of Turnout').action((options: Common) =>
+    run(async () => {
+      if (options.json) printJson({ turnout: TURNOUT_VERSION });
+      else print(TURNOUT_VERSION);
+      return DONE;
+    }),
+  );
+  return program;
+}
+
+/** Runs one command line; answers the exit code. */
+async function main(argv: string[]): Promise<number> {
+  let code = DONE;
+  const program = createProgram(async (verb) => {
+    code = await verb();
+  });
+  try {
+    await program.parseAsync(argv);
+    return code;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? DONE : 2;
+    const error = TurnoutError.from(thrown);
+    if (argv.includes('--json')) process.stderr.write(`${JSON.stringify(error.toProblem())}\n`);
+    else process.stderr.write(`turnout: ${error.message}\n${error.hint}\n`);
+    if (error.code === 'internal') process.stderr.write(`${(error.cause as Error)?.stack ?? error.stack}\n`);
+    return error.exitCode;
+  }
+}
+
+process.exitCode = await main(process.argv);

@@ -1,0 +1,132 @@
+import { resolve } from 'node:path';
+import type { z } from 'zod';
+import { formatAddress, hostsOverlap } from './address.ts';
+import type { Address } from './config.ts';
+import type { Problems } from './problems.ts';
+import { configSchema, routeSchema, serviceSchema } from './schema.ts';
+import { type Path, quote, type Source } from './source.ts';
+
+/** What `sun_path` of a unix socket holds without its closing NUL. */
+const LONGEST_SOCKET = 107;
+
+/** Process slots listen on the loopback address. */
+const SLOT_HOST = '127.0.0.1';
+
+/** What concerns more than one value. A part that is itself wrong was refused by the schema and is left out here. */
+export function check(source: Source, folder: string, problems: Problems): void {
+  checkState(source, folder, problems);
+  checkListeners(source, problems);
+  const names = serviceNames(source);
+  for (const name of names) {
+    checkName(source, name, problems);
+    checkReplicas(source, name, problems);
+  }
+  checkRoutes(source, names, problems);
+  checkPorts(source, names, problems);
+}
+
+export function serviceNames(source: Source): string[] {
+  const services = source.get(['services']);
+  return typeof services === 'object' && services !== null && !Array.isArray(services) ? Object.keys(services) : [];
+}
+
+function checkState(source: Source, folder: string, problems: Problems): void {
+  const state = valid(source, configSchema.shape.state, ['state']);
+  if (state === undefined) return;
+  const socket = resolve(folder, state, 'gateway/control.sock');
+  const length = Buffer.byteLength(socket);
+  if (length <= LONGEST_SOCKET) return;
+  const offset = source.has(['state']) ? source.place(['state']).offset : 0;
+  problems.add(
+    offset,
+    `found a state folder whose control socket ${JSON.stringify(socket)} has a path of ${length} bytes, ` +
+      `expected at most ${LONGEST_SOCKET}: choose a shorter state folder`,
+  );
+}
+
+function checkListeners(source: Source, problems: Problems): void {
+  const listeners = (['gateway', 'api'] as const).map((part) => {
+    const path = [part, 'listen'];
+    return { name: `${part}.listen`, path, address: valid(source, configSchema.shape[part].unwrap().shape.listen, path) };
+  });
+  const [gateway, api] = listeners.map(({ address }) => address);
+  if (gateway && api && gateway.port === api.port && hostsOverlap(gateway.host, api.host)) {
+    const path = source.has(['api', 'listen']) ? ['api', 'listen'] : ['gateway', 'listen'];
+    const both = `gateway.listen ${formatAddress(gateway)} and api.listen ${formatAddress(api)}`;
+    const sentence = `found ${both}, which are the same port on the same host, expected two that differ`;
+    problems.add(source.place(path).offset, sentence);
+  }
+  const ports = valid(source, configSchema.shape.ports, ['ports']);
+  for (const { name, path, address } of listeners) {
+    if (!address || !ports || !lies(address, ports)) continue;
+    const offset = source.place(source.has(path) ? path : ['ports']).offset;
+    problems.add(
+      offset,
+      `found ${name} ${formatAddress(address)}, which lies in the ports ${ports.from}-${ports.to} of the ` +
+        'replicas, expected a port outside of them',
+    );
+  }
+}
+
+function lies({ host, port }: Address, ports: { from: number; to: number }): boolean {
+  return hostsOverlap(host, SLOT_HOST) && port >= ports.from && port <= ports.to;
+}
+
+function checkName(source: Source, name: string, problems: Problems): void {
+  if (/^[a-z][a-z0-9-]{0,39}$/.test(name)) return;
+  problems.add(
+    source.place(['services', name]).keyOffset,
+    `found the service name ${quote(name)}, ` +
+      'expected a name of 1 to 40 lower-case letters, digits and -, starting with a letter',
+  );
+}
+
+function checkReplicas(source: Source, name: string, problems: Problems): void {
+  const path = ['services', name, 'maxReplicas'];
+  const replicas = valid(source, serviceSchema.shape.replicas, ['services', name, 'replicas']);
+  const most = valid(source, serviceSchema.shape.maxReplicas, path);
+  if (replicas === undefined || most === undefined || most >= replicas) return;
+  problems.add(source.place(path).offset, `found maxReplicas ${most} with replicas ${replicas}, expected at least ${replicas}`);
+}
+
+function checkRoutes(source: Source, names: readonly string[], problems: Problems): void {
+  const owners = new Map<string, string>();
+  for (const name of names) {
+    const path = ['services', name, 'route'];
+    const route = valid(source, routeSchema.prefault({}), path);
+    if (!route) continue;
+    const key = `${route.host} ${route.path}`;
+    const owner = owners.get(key);
+    if (owner === undefined) {
+      owners.set(key, name);
+      continue;
+    }
+    problems.add(
+      source.place(path).offset,
+      `found the services ${quote(owner)} and ${quote(name)} with the same route ` +
+        `(host ${quote(route.host)}, path ${quote(route.path)}), expected a host or path of its own`,
+    );
+  }
+}
+
+/** Every color of every service has `maxReplicas` fixed addresses of its own. */
+function checkPorts(source: Source, names: readonly string[], problems: Problems): void {
+  const ports = valid(source, configSchema.shape.ports, ['ports']);
+  const needed = names.reduce((sum, name) => {
+    const replicas = valid(source, serviceSchema.shape.replicas, ['services', name, 'replicas']) ?? 1;
+    const most = valid(source, serviceSchema.shape.maxReplicas, ['services', name, 'maxReplicas']);
+    return sum + 2 * (most ?? Math.max(2, replicas));
+  }, 0);
+  if (!ports || ports.to - ports.from + 1 >= needed) return;
+  problems.add(
+    source.place(['ports']).offset,
+    `found the ports ${ports.from}-${ports.to}, expected at least ${needed} of them: ` +
+      'one for each of maxReplicas, for both colors of every service',
+  );
+}
+
+/** The value with its default filled in, or `undefined` when it is wrong. */
+function valid<Schema extends z.ZodType>(source: Source, schema: Schema, path: Path): z.output<Schema> | undefined {
+  const result = schema.safeParse(source.get(path));
+  return result.success ? result.data : undefined;
+}

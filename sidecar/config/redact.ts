@@ -1,0 +1,26 @@
+import type { Secret } from './config.ts';
+
+/** Shorter values, such as `1` or `on`, stand everywhere in ordinary text: hiding them would shred it and hide nothing. */
+export const SHORTEST_SECRET = 4;
+
+/** The text with `${NAME}` in place of every secret value, as it is and as it looks inside a JSON string. */
+export function redact(text: string, secrets: readonly Secret[]): string {
+  const hidden = secrets
+    .filter(({ value }) => value.length >= SHORTEST_SECRET)
+    .flatMap(({ name, value }) => forms(value).map((form) => ({ name, value: form })))
+    .sort((a, b) => b.value.length - a.value.length);
+  return replace(text, hidden);
+}
+
+function forms(value: string): string[] {
+  return [...new Set([value, JSON.stringify(value).slice(1, -1)])];
+}
+
+/** Works on the pieces between what was already replaced, so that a short value is not found inside a placeholder's name. */
+function replace(text: string, [first, ...rest]: readonly Secret[]): string {
+  if (!first) return text;
+  return text
+    .split(first.value)
+    .map((piece) => replace(piece, rest))
+    .join(`\${${first.name}}`);
+}

@@ -1,0 +1,42 @@
+import type { Color } from '../../njs/route.ts';
+import type { Phase } from '../store/deployment.ts';
+
+/** What decide() wants done next. Each is safe to repeat. */
+export type Step =
+  /** Start replicas of the running deployment in these slots of its color. */
+  | { do: 'start'; color: Color; slots: number[] }
+  /** Start the release that the route names again, in a slot whose replica died. */
+  | { do: 'revive'; color: Color; slot: number }
+  /** Let the route name the new color's slots, not ready, so that only force can send traffic there. */
+  | { do: 'register'; color: Color }
+  /** Ask the color through nginx, one request for each replica. */
+  | { do: 'prove'; color: Color }
+  /** All traffic to the color, and ready. */
+  | { do: 'switch'; color: Color }
+  /** Write the route anew from the journal: the gateway has lost it. */
+  | { do: 'seed'; color: Color }
+  /** Take a color's readiness away; it drains from now on. */
+  | { do: 'retire'; color: Color; reason: string }
+  /** Take a color's slots out of the route: nothing can be switched there any more. */
+  | { do: 'clear'; color: Color }
+  /** Stop these replicas of a color that the route does not name. */
+  | { do: 'stop'; color: Color; replicas: string[] }
+  /** The deployment is lost; remember why before its color is removed. The replica's last lines belong to the message. */
+  | { do: 'fail'; reason: string; message: string; replica: string | null }
+  | { do: 'enter'; phase: Phase; reason: string; message: string };
+
+/** For the journal and the log: `start blue 1,2`. */
+export function describeStep(step: Step): string {
+  switch (step.do) {
+    case 'start':
+      return `start ${step.color} ${step.slots.join(',')}`;
+    case 'revive':
+      return `revive ${step.color} ${step.slot}`;
+    case 'fail':
+      return `fail ${step.reason}`;
+    case 'enter':
+      return `enter ${step.phase}`;
+    default:
+      return `${step.do} ${step.color}`;
+  }
+}

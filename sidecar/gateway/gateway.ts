@@ -1,0 +1,28 @@
+import type { Color, Route } from '../../njs/route.ts';
+import type { Traffic } from '../../njs/traffic.ts';
+
+export type { Traffic };
+
+/** What a route becomes; the gateway itself adds service, generation, who and when. */
+export type RouteChange = Pick<Route, 'active' | 'weights' | 'colors'>;
+
+export interface ProbeAnswer {
+  status: number;
+  body: string;
+}
+
+/**
+ * The control API, as the engine sees it. Every call rejects with `gateway-unusable` when nginx does not answer; the
+ * caller observes anew and tries again.
+ */
+export interface Gateway {
+  /** The route in force; null when the gateway knows none. */
+  route(service: string): Promise<Route | null>;
+  /** Replaces the route; `route-changed` when its generation is not `ifMatch` (0: there is none) any more. */
+  put(service: string, change: RouteChange, options: { ifMatch: number; by: string }): Promise<Route>;
+  /** The flip by hand; `not-ready` unless the color is ready, or forced and not empty. */
+  switch(service: string, color: Color, options: { force: boolean; by: string }): Promise<Route>;
+  traffic(service: string): Promise<Traffic>;
+  /** One GET through nginx to exactly these slots, whatever the route says; it is not counted. */
+  probe(upstream: string, path: string, timeout: number): Promise<ProbeAnswer>;
+}

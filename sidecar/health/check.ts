@@ -1,0 +1,32 @@
+import { request } from 'node:http';
+import type { HealthConfig } from '../config/config.ts';
+import { judge, type Verdict } from './verdict.ts';
+
+/** Bytes of an answer that are read; a health document is a few hundred. */
+const LIMIT = 64 * 1024;
+
+/** Asks one replica once, over a connection of its own. Never rejects. */
+export function check(address: string, health: HealthConfig, signal?: AbortSignal): Promise<Verdict> {
+  const asked = `GET http://${address}${health.path}`;
+  return new Promise((resolve) => {
+    let answered = false;
+    const timeout = AbortSignal.timeout(health.timeout);
+    const ends = signal ? AbortSignal.any([timeout, signal]) : timeout;
+    const failed = (error: NodeJS.ErrnoException) => {
+      const why = timeout.aborted ? `gave no whole answer within ${health.timeout} ms` : `failed: ${error.code ?? error.message}`;
+      resolve({ ok: false, answered, detail: `${asked} ${why}` });
+    };
+    const call = request(`http://${address}${health.path}`, { agent: false, signal: ends, headers: { 'user-agent': 'turnout' } }, (answer) => {
+      answered = true;
+      let body = '';
+      answer.setEncoding('utf8');
+      answer.on('data', (text: string) => {
+        if (body.length < LIMIT) body += text;
+      });
+      answer.once('error', failed);
+      answer.once('end', () => resolve(judge(asked, answer.statusCode ?? 0, body, health.expect)));
+    });
+    call.once('error', failed);
+    call.end();
+  });
+}

@@ -1,0 +1,126 @@
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import { z } from 'zod';
+
+import { TurnoutError } from '../../errors.ts';
+import type { Slot } from '../runtime.ts';
+
+const schema = z.object({
+  schema: z.literal(1),
+  id: z.string().min(1),
+  service: z.string().min(1),
+  color: z.enum(['blue', 'green']),
+  slot: z.int().min(1),
+  address: z.string().min(1),
+  release: z.string(),
+  deployment: z.string().min(1),
+  startedAt: z.iso.datetime(),
+  exit: z.object({ code: z.int().nullable(), signal: z.string().nullable() }).nullable(),
+  process: z.object({ pid: z.int().min(1), startTime: z.string(), bootId: z.string() }),
+  /** `from`: where in the file its output begins, since another replica of the deployment may have written before it. */
+  log: z.object({ path: z.string(), from: z.int().min(0) }),
+});
+
+/** What is kept on disk about a replica, and never a value of its environment. */
+export type ReplicaRecord = z.infer<typeof schema>;
+
+const FILE = /^(blue|green)-\d+\.json$/;
+
+/** `<state>/replicas/<service>/<color>-<slot>.json`: one file for the replica that is, or was last, in a slot. */
+export class ReplicaRecords {
+  readonly #folder: string;
+  /** Those of adopted replicas that could not be written, by path. */
+  readonly #unwritten = new Map<string, ReplicaRecord>();
+
+  constructor(state: string) {
+    this.#folder = join(state, 'replicas');
+  }
+
+  async all(service?: string): Promise<ReplicaRecord[]> {
+    const services = service === undefined ? await list(this.#folder) : [service];
+    const paths = new Set<string>();
+    for (const name of services) {
+      for (const file of await list(join(this.#folder, name))) {
+        if (FILE.test(file)) paths.add(join(this.#folder, name, file));
+      }
+    }
+    for (const [path, record] of this.#unwritten) {
+      if (service === undefined || record.service === service) paths.add(path);
+    }
+    const records = await Promise.all([...paths].sort(byNumber).map((path) => this.#read(path)));
+    return records.filter((record) => record !== null);
+  }
+
+  /** Null also for a torn one: its process, if it runs, is found by its mark. */
+  async read(slot: Slot): Promise<ReplicaRecord | null> {
+    return this.#read(this.#path(slot));
+  }
+
+  async write(record: ReplicaRecord): Promise<void> {
+    const path = this.#path(record);
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await writeFileAtomic(path, `${JSON.stringify(record, null, 2)}\n`, { mode: 0o600 });
+    this.#unwritten.delete(path);
+  }
+
+  /** For a replica that already runs: a disk that takes no file must not hide it. Ignores one that makes no sense. */
+  async adopt(record: ReplicaRecord): Promise<void> {
+    if (!schema.safeParse(record).success) return;
+    try {
+      await this.write(record);
+    } catch {
+      this.#unwritten.set(this.#path(record), record);
+    }
+  }
+
+  async remove(slot: Slot): Promise<void> {
+    const path = this.#path(slot);
+    this.#unwritten.delete(path);
+    await rm(path, { force: true });
+  }
+
+  #path({ service, color, slot }: Slot): string {
+    return join(this.#folder, service, `${color}-${slot}.json`);
+  }
+
+  async #read(path: string): Promise<ReplicaRecord | null> {
+    const unwritten = this.#unwritten.get(path);
+    if (unwritten) return unwritten;
+    let text: string;
+    try {
+      text = await readFile(path, 'utf8');
+    } catch (error) {
+      if (isMissing(error)) return null;
+      throw unreadable(path, error);
+    }
+    try {
+      return schema.parse(JSON.parse(text));
+    } catch {
+      return null;
+    }
+  }
+}
+
+/** Slot 2 before slot 10. */
+function byNumber(one: string, other: string): number {
+  return one.localeCompare(other, 'en', { numeric: true });
+}
+
+async function list(folder: string): Promise<string[]> {
+  try {
+    return await readdir(folder);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw unreadable(folder, error);
+  }
+}
+
+function isMissing(error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  return code === 'ENOENT' || code === 'ENOTDIR';
+}
+
+function unreadable(path: string, cause: unknown): TurnoutError {
+  return new TurnoutError('disk-unusable', `${path} cannot be read: ${(cause as Error).message}`, { cause });
+}

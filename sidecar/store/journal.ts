@@ -1,0 +1,74 @@
+import { type FileHandle, mkdir, open, readFile, truncate } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { TurnoutError } from '../errors.ts';
+import type { JournalEvent } from './events.ts';
+
+/** On every line; a reader that finds a higher one refuses rather than guesses. */
+const SCHEMA = 1;
+
+/** What is not known until it is written: the number of the line and when. */
+export type Written<E = JournalEvent> = E & { v: number; seq: number; at: string };
+
+/** The append-only history of one state folder: a JSON line per event, on disk before `append` resolves. */
+export class Journal {
+  private last: Promise<unknown> = Promise.resolve();
+
+  private constructor(
+    private readonly file: FileHandle,
+    private seq: number,
+  ) {}
+
+  /** Opens the journal and hands over what it holds. A torn last line, left by a crash, is dropped and told as `torn`. */
+  static async open(path: string): Promise<{ journal: Journal; events: Written[]; torn: string | null }> {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') return '';
+      throw error;
+    });
+    const end = text.lastIndexOf('\n') + 1;
+    const torn = end < text.length ? text.slice(end) : null;
+    if (torn !== null) await truncate(path, Buffer.byteLength(text.slice(0, end)));
+    const events = text.slice(0, end).split('\n').slice(0, -1).map((line, index) => parse(path, line, index + 1));
+    const file = await open(path, 'a', 0o600);
+    return { journal: new Journal(file, events.at(-1)?.seq ?? 0), events, torn };
+  }
+
+  /** One at a time, in the order of the calls. Rejects with `disk-unusable` when the line is not safely on disk. */
+  append(event: JournalEvent, at: Date): Promise<Written> {
+    const turn = this.last.then(() => this.write(event, at));
+    this.last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  async close(): Promise<void> {
+    await this.last;
+    await this.file.close();
+  }
+
+  private async write(event: JournalEvent, at: Date): Promise<Written> {
+    const line: Written = { v: SCHEMA, seq: this.seq + 1, at: at.toISOString(), ...event };
+    const { size } = await this.file.stat();
+    try {
+      await this.file.appendFile(`${JSON.stringify(line)}\n`);
+      await this.file.datasync();
+    } catch (error) {
+      // Half a line must not become the middle of the file.
+      await this.file.truncate(size).catch(() => undefined);
+      throw new TurnoutError('disk-unusable', `the journal cannot be written: ${(error as Error).message}`, { cause: error });
+    }
+    this.seq++;
+    return line;
+  }
+}
+
+function parse(path: string, line: string, number: number): Written {
+  try {
+    const event = JSON.parse(line) as Written;
+    if (event.v <= SCHEMA) return event;
+  } catch {
+    throw new TurnoutError('disk-unusable', `${path}:${number}: not a JSON line: ${line.slice(0, 80)}`, {
+      hint: 'The journal was damaged in its middle; restore it, or move it away to begin a new history.',
+    });
+  }
+  throw new TurnoutError('disk-unusable', `${path}:${number}: written by a newer Turnout`, { hint: 'Run the newer version again.' });
+}

@@ -1,0 +1,133 @@
+import { COLORS, type Color } from '../../njs/route.ts';
+import { type Deployment, isEnd } from './deployment.ts';
+import type { Flipped } from './events.ts';
+import type { Written } from './journal.ts';
+
+/** A time as this process measures it (Clock.now), for a moment that may lie before its start. */
+type Moment = number;
+
+/** What the journal says about one service. A belief: the gateway's route is the truth. */
+export interface ServiceRecord {
+  service: string;
+  /** Oldest first. */
+  deployments: Deployment[];
+  /** Every change of the serving color, oldest first. */
+  flips: Written<Flipped>[];
+  /** Why the running deployment is lost; null while it is not. */
+  failing: { reason: string; message: string } | null;
+  /** When the present phase of the last deployment began. */
+  phaseSince: Moment;
+  /** When a color lost its traffic; null while it has some, or never had any. */
+  idleSince: Record<Color, Moment | null>;
+  /** When a color began to drain; null while it does not. */
+  retiringSince: Record<Color, Moment | null>;
+}
+
+export function emptyRecord(service: string): ServiceRecord {
+  return {
+    service,
+    deployments: [],
+    flips: [],
+    failing: null,
+    phaseSince: 0,
+    idleSince: { blue: null, green: null },
+    retiringSince: { blue: null, green: null },
+  };
+}
+
+/** The deployment under way; null when there is none. */
+export function runningDeployment(record: ServiceRecord): Deployment | null {
+  const last = record.deployments.at(-1);
+  return last && !isEnd(last.phase) ? last : null;
+}
+
+/** Takes one event in. `moment` is when it happened, on this process' clock. */
+export function applyEvent(record: ServiceRecord, event: Written, moment: Moment): void {
+  switch (event.kind) {
+    case 'accepted': {
+      const { deployment: id, service, release, previous, color, slots, by, at } = event;
+      const begun = { phase: 'starting' as const, reason: 'accepted', message: `${release} goes to ${color}`, since: at };
+      const receipt = { switchedAfterMs: null, retired: null };
+      const facts = { id, service, release, previous, color, slots, by, startedAt: at, finishedAt: null };
+      record.deployments.push({ ...facts, ...begun, steps: [begun], receipt });
+      record.failing = null;
+      record.phaseSince = moment;
+      return;
+    }
+    case 'phase': {
+      const deployment = deploymentOf(record, event.deployment);
+      if (!deployment) return;
+      const change = { phase: event.phase, reason: event.reason, message: event.message, since: event.at };
+      Object.assign(deployment, change);
+      deployment.steps.push(change);
+      if (isEnd(event.phase)) deployment.finishedAt = event.at;
+      record.phaseSince = moment;
+      return;
+    }
+    case 'failing':
+      record.failing = { reason: event.reason, message: event.message };
+      return;
+    case 'flip': {
+      record.flips.push(event);
+      for (const color of COLORS) {
+        record.idleSince[color] = color === event.to ? null : moment;
+        record.retiringSince[color] = null;
+      }
+      const deployment = event.deployment === null ? undefined : deploymentOf(record, event.deployment);
+      if (deployment) deployment.receipt.switchedAfterMs = Date.parse(event.at) - Date.parse(deployment.startedAt);
+      return;
+    }
+    case 'retiring':
+      record.retiringSince[event.color] = moment;
+      return;
+    case 'retired': {
+      record.retiringSince[event.color] = null;
+      const by = record.deployments.findLast((one) => one.phase === 'live' && one.color !== event.color);
+      const { color, inFlight, limitHit, at } = event;
+      if (by && by.receipt.retired === null) by.receipt.retired = { color, inFlight, limitHit, at };
+      return;
+    }
+    case 'intent':
+    case 'outcome':
+      return;
+  }
+}
+
+function deploymentOf(record: ServiceRecord, id: string): Deployment | undefined {
+  return record.deployments.findLast((one) => one.id === id);
+}
+
+/** The release that served before the present one; null when there was none. `rollback` goes there. */
+export function previousRelease(record: ServiceRecord): string | null {
+  const present = record.flips.at(-1)?.release;
+  return record.flips.findLast((flip) => flip.release !== present)?.release ?? null;
+}
+
+export interface HistoryEntry {
+  kind: 'deployment' | 'flip';
+  id: string;
+  service: string;
+  release: string | null;
+  color: Color;
+  /** Null for a flip. */
+  phase: Deployment['phase'] | null;
+  reason: string;
+  by: string;
+  startedAt: string;
+  finishedAt: string | null;
+}
+
+/** Newest first: deployments, and what was switched by hand. */
+export function historyOf(record: ServiceRecord): HistoryEntry[] {
+  const deployments = record.deployments.map((one): HistoryEntry => {
+    const { id, service, release, color, phase, reason, by, startedAt, finishedAt } = one;
+    return { kind: 'deployment', id, service, release, color, phase, reason, by, startedAt, finishedAt };
+  });
+  const flips = record.flips
+    .filter((flip) => flip.deployment === null)
+    .map(({ service, release, to, by, at, generation }): HistoryEntry => {
+      const when = { startedAt: at, finishedAt: at };
+      return { kind: 'flip', id: `${service}-${generation}`, service, release, color: to, phase: null, reason: 'manual-flip', by, ...when };
+    });
+  return [...deployments, ...flips].sort((a, b) => (a.startedAt < b.startedAt ? 1 : a.startedAt > b.startedAt ? -1 : 0));
+}

@@ -1,0 +1,24 @@
+import { FakeRuntime } from '../../sidecar/runtime/fake.ts';
+import { makeSpec, ProcessBench } from './runtime-bench.ts';
+import { describeRuntime } from './runtime.ts';
+
+describeRuntime('FakeRuntime', async () => {
+  const runtime = new FakeRuntime();
+  return {
+    runtime,
+    spec: makeSpec,
+    startShort: async (spec, lines, code) => {
+      const replica = await runtime.start(spec);
+      runtime.output(replica.id, lines);
+      runtime.crash(replica.id, { code, signal: null });
+      return replica;
+    },
+    startRefused: async (spec) => {
+      runtime.failNextStart();
+      return runtime.start(spec);
+    },
+    close: async () => {},
+  };
+});
+
+describeRuntime('ProcessRuntime', () => ProcessBench.make());

@@ -1,0 +1,148 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+
+import type { Replica, ReplicaSpec, Runtime } from '../../sidecar/runtime/runtime.ts';
+import { eventually } from '../support/processes.ts';
+
+/** What a runtime has to bring along to be tested. */
+export interface Bench {
+  runtime: Runtime;
+  /** Something that runs until it is stopped, in a slot with an address of its own. */
+  spec(over?: Partial<ReplicaSpec>): Promise<ReplicaSpec>;
+  /** Starts a replica that writes these lines and ends by itself. */
+  startShort(spec: ReplicaSpec, lines: string[], code: number): Promise<Replica>;
+  /** Tries to start something that can't be started. */
+  startRefused(spec: ReplicaSpec): Promise<Replica>;
+  close(): Promise<void>;
+}
+
+const SOFTLY = { signal: 'SIGTERM', timeout: 5000 } as const;
+
+/** What every runtime promises. */
+export function describeRuntime(name: string, make: () => Promise<Bench>): void {
+  describe(name, () => {
+    let bench: Bench;
+    let runtime: Runtime;
+
+    beforeEach(async () => {
+      bench = await make();
+      ({ runtime } = bench);
+    });
+
+    afterEach(async () => {
+      await bench.close();
+    });
+
+    async function find(replica: Replica): Promise<Replica | undefined> {
+      return (await runtime.list()).find(({ id }) => id === replica.id);
+    }
+
+    async function untilDead(replica: Replica): Promise<Replica> {
+      return eventually('the replica is dead', async () => {
+        const found = await find(replica);
+        return found && !found.alive ? found : null;
+      });
+    }
+
+    test('nothing runs at first', async () => {
+      expect(await runtime.list()).toEqual([]);
+    });
+
+    test('a started replica is listed alive until it is stopped', async () => {
+      const spec = await bench.spec({ release: 'v7' });
+      const replica = await runtime.start(spec);
+      const { service, color, slot, address, release, deployment } = spec;
+      expect(replica).toMatchObject({ service, color, slot, address, release, deployment, alive: true, exit: null });
+      expect(new Date(replica.startedAt).toISOString()).toBe(replica.startedAt);
+      expect(await runtime.list()).toEqual([replica]);
+      await runtime.stop(replica, SOFTLY);
+      expect(await runtime.list()).toEqual([]);
+    });
+
+    test('replicas in different slots, colors and services do not touch each other', async () => {
+      const one = await runtime.start(await bench.spec({ slot: 1 }));
+      const two = await runtime.start(await bench.spec({ slot: 2 }));
+      const green = await runtime.start(await bench.spec({ color: 'green' }));
+      const other = await runtime.start(await bench.spec({ service: 'other' }));
+      expect(new Set([one.id, two.id, green.id, other.id]).size).toBe(4);
+      expect(await runtime.list('other')).toEqual([other]);
+      await runtime.stop(one, SOFTLY);
+      expect(await runtime.list()).toEqual([two, green, other]);
+    });
+
+    test('starting again what already runs yields the same replica', async () => {
+      const spec = await bench.spec();
+      const [first, second] = await Promise.all([runtime.start(spec), runtime.start(spec)]);
+      expect(second).toEqual(first);
+      expect(await runtime.start(spec)).toEqual(first);
+      expect(await runtime.list()).toHaveLength(1);
+    });
+
+    test('a slot in which another deployment runs is refused', async () => {
+      const spec = await bench.spec();
+      const replica = await runtime.start(spec);
+      await expect(runtime.start({ ...spec, deployment: 'another' })).rejects.toMatchObject({ code: 'runtime-unusable' });
+      expect(await runtime.list()).toEqual([replica]);
+    });
+
+    test('a slot may be taken again while its replica is being stopped', async () => {
+      const spec = await bench.spec();
+      const first = await runtime.start(spec);
+      const [, second] = await Promise.all([runtime.stop(first, SOFTLY), runtime.start({ ...spec, deployment: 'next' })]);
+      expect(await runtime.list()).toEqual([second]);
+    });
+
+    test('a replica that exits at once shows how, and its last lines, until it is stopped', async () => {
+      const replica = await bench.startShort(await bench.spec(), ['one', 'two', 'three'], 3);
+      const dead = await untilDead(replica);
+      expect(dead).toEqual({ ...replica, alive: false, exit: { code: 3, signal: null } });
+      expect(await runtime.tail(replica, 2)).toEqual(['two', 'three']);
+      expect(await runtime.tail(replica, 10)).toEqual(['one', 'two', 'three']);
+      expect(await runtime.tail(replica, 0)).toEqual([]);
+      await runtime.stop(replica, SOFTLY);
+      expect(await runtime.list()).toEqual([]);
+    });
+
+    test('the slot of a dead replica can be used again, and a late stop of the dead one changes nothing', async () => {
+      const spec = await bench.spec();
+      const first = await bench.startShort(spec, ['from the first'], 1);
+      await untilDead(first);
+      const second = await bench.startShort(spec, [], 0);
+      expect(second.id).not.toBe(first.id);
+      expect(await runtime.tail(second, 10)).toEqual([]);
+      await runtime.stop(first, SOFTLY);
+      expect(await find(second)).toBeDefined();
+    });
+
+    test('stopping twice, at the same time or later, succeeds', async () => {
+      const replica = await runtime.start(await bench.spec());
+      await Promise.all([runtime.stop(replica, SOFTLY), runtime.stop(replica, SOFTLY)]);
+      await runtime.stop(replica, SOFTLY);
+      expect(await runtime.list()).toEqual([]);
+    });
+
+    test('listeners hear of each end once, and not after they have stopped listening', async () => {
+      const heard: Replica[] = [];
+      const deaf: Replica[] = [];
+      runtime.onExit((replica) => heard.push(replica));
+      const unlisten = runtime.onExit((replica) => deaf.push(replica));
+      unlisten();
+      const short = await bench.startShort(await bench.spec({ slot: 1 }), [], 4);
+      await eventually('the listener hears of the crash', () => heard.length > 0);
+      const long = await runtime.start(await bench.spec({ slot: 2 }));
+      await runtime.stop(long, SOFTLY);
+      await runtime.stop(short, SOFTLY);
+      expect(heard.map(({ id }) => id)).toEqual([short.id, long.id]);
+      expect(heard[0]).toEqual({ ...short, alive: false, exit: { code: 4, signal: null } });
+      expect(heard[1]).toMatchObject({ alive: false });
+      expect(deaf).toEqual([]);
+    });
+
+    test('a refused start leaves nothing behind, and the next one works', async () => {
+      const spec = await bench.spec();
+      await expect(bench.startRefused(spec)).rejects.toMatchObject({ code: 'runtime-unusable' });
+      expect(await runtime.list()).toEqual([]);
+      const replica = await runtime.start(spec);
+      expect(await runtime.list()).toEqual([replica]);
+    });
+  });
+}

@@ -1,0 +1,170 @@
+import { execFile, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import { mkdtemp } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { build } from 'esbuild';
+
+import type { ReplicaSpec } from '../../sidecar/runtime/runtime.ts';
+
+/** The variable by which a test finds every process that came from it, whatever the product believes. */
+const TOKEN = 'FIXTURE_TOKEN';
+
+export function tokenVariable(token: string): Record<string, string> {
+  return { [TOKEN]: token };
+}
+
+/** Living processes with this token, in ascending order. */
+export function processesOf(token: string): number[] {
+  return readdirSync('/proc').map(Number).filter((pid) => Number.isInteger(pid) && isRunning(pid) && carries(pid, token));
+}
+
+/** Ends what a failed test has left; each of them was started by that test. */
+export function killLeftovers(token: string): void {
+  for (const pid of processesOf(token)) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // Ended by itself meanwhile.
+    }
+  }
+}
+
+/** Zombies do not run. */
+export function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
+function carries(pid: number, token: string): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0').includes(`${TOKEN}=${token}`);
+  } catch {
+    return false;
+  }
+}
+
+export async function temporaryFolder(): Promise<string> {
+  return mkdtemp(join(tmpdir(), 'turnout-test-'));
+}
+
+const given = new Set<number>();
+
+/** A port below the ephemeral range that nobody listens on, each at most once per test file. */
+export async function freePort(): Promise<number> {
+  for (;;) {
+    const port = randomInt(20_000, 32_000);
+    if (given.has(port) || !(await canBind(port))) continue;
+    given.add(port);
+    return port;
+  }
+}
+
+async function canBind(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', () => resolve(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
+  });
+}
+
+/** Waits until the check yields something other than undefined, null or false; says what it waited for when it never does. */
+export async function eventually<T>(what: string, check: () => T | Promise<T>, limit = 10_000): Promise<NonNullable<T>> {
+  const deadline = performance.now() + limit;
+  for (;;) {
+    const found = await check();
+    if (found !== undefined && found !== null && found !== false) return found as NonNullable<T>;
+    if (performance.now() > deadline) throw new Error(`Waited ${limit} ms in vain for: ${what}`);
+    await sleep(10);
+  }
+}
+
+const SERVE = `require('net').createServer().listen(process.env.PORT, '127.0.0.1', () => console.log('ready'));`;
+
+/** Applications, as commands. All but `speaks` run until they are stopped, and print `ready` when they may be. */
+export const fixture = {
+  serves: node(SERVE),
+  /** Takes `ms` to end after SIGTERM, then says bye. */
+  endsAfter: (ms: number) => node(`
+    process.on('SIGTERM', () => setTimeout(() => { console.log('bye'); process.exit(0); }, ${ms}));
+    ${SERVE}`),
+  ignoresSigterm: node(`process.on('SIGTERM', () => console.log('no'));${SERVE}`),
+  speaks: (lines: string[], code: number) =>
+    node(`process.stdout.write(${JSON.stringify(lines.map((line) => `${line}\n`).join(''))}); process.exitCode = ${code};`),
+  printsEnvironment: node(`console.log(JSON.stringify(process.env)); console.log(process.cwd());${SERVE}`),
+  /** Three processes: itself, a child in its group, and a child in a session of its own. None ends by itself. */
+  tree: node(`
+    const { spawn } = require('child_process');
+    const idle = 'setInterval(() => {}, 1e6); process.on("SIGTERM", () => {}); console.log("up", process.pid)';
+    const near = spawn(process.execPath, ['-e', idle], { stdio: 'inherit' });
+    const far = spawn(process.execPath, ['-e', idle], { stdio: 'inherit', detached: true });
+    ${SERVE}`),
+  /** A child in its group, and without the runtime's mark, that says "child done" some time after SIGTERM. */
+  withBareChild: (ms: number) => node(`
+    const idle = 'setInterval(() => {}, 1e6);'
+      + 'process.on("SIGTERM", () => setTimeout(() => { console.log("child done"); process.exit(0); }, ${ms}));'
+      + 'console.log("child", process.pid)';
+    require('child_process').spawn(process.execPath, ['-e', idle], { stdio: 'inherit', env: { ${TOKEN}: process.env.${TOKEN} } });
+    ${SERVE}`),
+};
+
+function node(code: string): string[] {
+  return [process.execPath, '-e', code];
+}
+
+/** A process of the test's own, in a group of its own, that has nothing to do with any runtime. */
+export function bystander(command: [string, ...string[]], token: string): ChildProcess {
+  const [program, ...args] = command;
+  const env = { PATH: process.env.PATH, ...tokenVariable(token) };
+  return spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'ignore'], env });
+}
+
+export interface OtherSidecar {
+  state: string;
+  env: Record<string, string>;
+  starts: ReplicaSpec[];
+}
+
+let bundle: Promise<string> | undefined;
+
+/**
+ * Runs a ProcessRuntime in a process of its own that starts replicas, listens for their ends, and then has nothing more to do.
+ * Resolves with what it printed once it has ended by itself; rejects when it does not.
+ */
+export async function runOtherSidecar(work: OtherSidecar): Promise<string> {
+  bundle ??= bundleSidecar();
+  const { stdout } = await promisify(execFile)(process.execPath, [await bundle, JSON.stringify(work)], { timeout: 10_000 });
+  return stdout;
+}
+
+async function bundleSidecar(): Promise<string> {
+  const outfile = join(await temporaryFolder(), 'sidecar.cjs');
+  await build({
+    stdin: {
+      resolveDir: import.meta.dirname,
+      contents: `
+        import { ProcessRuntime } from '../../sidecar/runtime/process/process-runtime.ts';
+        const { state, env, starts } = JSON.parse(process.argv[2]);
+        const runtime = new ProcessRuntime({ state, env });
+        runtime.onExit(() => {});
+        (async () => {
+          for (const spec of starts) await runtime.start(spec);
+          console.log(JSON.stringify(await runtime.list()));
+        })();`,
+    },
+    bundle: true,
+    platform: 'node',
+    format: 'cjs',
+    outfile,
+    logLevel: 'error',
+  });
+  return outfile;
+}

@@ -1,0 +1,170 @@
+import { expect, test } from 'vitest';
+import { load, refusal, service, top } from './temp.ts';
+
+const NOT_YET =
+  /^turnout.yaml:\d+:\d+: the key "\w+" is known but does not work yet in this version, expected it to be left out$/;
+
+test.each([
+  'failover: true',
+  'sticky: { cookie: a }',
+  'preview: none',
+  'pin: none',
+  'pause: { limit: 30s }',
+  'maintenance: none',
+  'hooks: {}',
+  'warm: []',
+  'smoke: []',
+  'strategy: blue-green',
+  'promote: auto',
+  'promoteTimeout: 1h',
+  'exposeHealth: false',
+  'resources: {}',
+  'secrets: {}',
+  'scaling: none',
+  'image: "a/${TAG}"',
+  'pull: missing',
+  'port: 8000',
+  'buffering: on',
+  'bake: { minRequests: 50 }',
+  'bake: { maxErrorRate: 1% }',
+  'bake: { onInconclusive: pass }',
+  'bake: { maxP99: none }',
+  'bake: { maxRestarts: 0 }',
+  'bake: { maxCpu: none }',
+  'bake: { maxMemory: none }',
+  'bake: { logErrors: none }',
+])('%s is known, but does not work yet', async (line) => {
+  expect(await refusal(service(line))).toEqual([expect.stringMatching(NOT_YET)]);
+});
+
+test.each(['docker: {}', 'webhooks: []', 'gateway: { tls: none }', 'gateway: { trustedProxies: [] }'])(
+  '%s is known, but does not work yet',
+  async (line) => {
+    expect(await refusal(top(line))).toEqual([expect.stringMatching(NOT_YET)]);
+  },
+);
+
+test('ports may reach from the first that needs no root to the last below the ephemeral range', async () => {
+  expect((await load(top('ports: 1024-8000', 'gateway: { listen: 80 }'))).ports).toEqual({ from: 1024, to: 8000 });
+});
+
+test.each([
+  ['runtime: docker', /^turnout.yaml:1:10: found "docker", expected process .*does not work yet/],
+  ['gateway: { control: 127.0.0.1:9000 }', /^turnout.yaml:1:21: found "127.0.0.1:9000", expected unix .*does not work yet/],
+  ['gateway: { managed: false }', /^turnout.yaml:1:21: found false, expected true .*does not work yet/],
+  ['gateway: { workers: 65 }', /^turnout.yaml:1:21: found 65, expected auto or a whole number from 1 to 64$/],
+  ['gateway: { workers: many }', /^turnout.yaml:1:21: found "many", expected auto or/],
+  ['gateway: { listen: localhost:80 }', /^turnout.yaml:1:20: found "localhost:80", expected a port such as/],
+  ['gateway: 8080', /^turnout.yaml:1:10: found 8080, expected a map with the keys listen, /],
+  ['api: { listen: 70000 }', /^turnout.yaml:1:16: found 70000, expected a port such as/],
+  ['ports: 20000', /^turnout.yaml:1:8: found 20000, expected a range such as 20000-20999/],
+  ['ports: 1023-2000', /^turnout.yaml:1:8: found "1023-2000", expected a range/],
+  ['ports: 30000-32768', /^turnout.yaml:1:8: found .*below the ephemeral ports/],
+  ['ports: 20999-20000', /^turnout.yaml:1:8: found .*the smaller port first/],
+  ['state:', /^turnout.yaml:1:7: found nothing, expected a folder/],
+  ['state: ""', /^turnout.yaml:1:8: found "", expected a folder/],
+  ['state: ".turnout/${USER}"', /^turnout.yaml:1:8: found .*variables work only in the values of env$/],
+  ['__proto__: { a: 1 }', /^turnout.yaml:1:1: unknown key "__proto__", expected one of state, /],
+  ['gatway: {}', /^turnout.yaml:1:1: unknown key "gatway", .*did you mean "gateway"/],
+])('%s is refused', async (line, expected) => {
+  expect(await refusal(top(line))).toEqual([expect.stringMatching(expected)]);
+});
+
+test.each([
+  ['keep: 30', /^turnout.yaml:5:11: found 30, expected a duration such as .*the unit is missing/],
+  ['keep: [1s]', /^turnout.yaml:5:11: found a list, expected a duration such as/],
+  ['keep:', /^turnout.yaml:5:10: found nothing, expected a duration/],
+  ['keep: ${KEEP}', /^turnout.yaml:5:11: found "\$\{KEEP\}", expected text without/],
+  ['replicas: 0', /^turnout.yaml:5:15: found 0, expected a whole number from 1 to 64$/],
+  ['replicas: 65', /^turnout.yaml:5:15: found 65, expected/],
+  ['replicas: 1.5', /^turnout.yaml:5:15: found 1.5, expected/],
+  ['replicas: "2"', /^turnout.yaml:5:15: found "2", expected/],
+  ['max_replicas: 2', /^turnout.yaml:5:5: unknown key "max_replicas", .*did you mean "maxReplicas"/],
+  ['release: 1.10', /^turnout.yaml:5:14: found 1.10, expected a label .*a number needs quotes/],
+  ['release: ../../etc', /^turnout.yaml:5:14: found .* expected a label/],
+  [
+    'bake: { for: 60s }',
+    /^turnout.yaml:5:18: found "60s", expected 0s: baking does not work yet in this version, so 0s is the only value now$/,
+  ],
+  ['bake: 0s', /^turnout.yaml:5:11: found "0s", expected a map with the key for$/],
+  ['stop: { signal: TERM }', /^turnout.yaml:5:21: found "TERM", expected the name of a signal such as SIGTERM/],
+  ['stop: { signal: toString }', /^turnout.yaml:5:21: found "toString", expected the name of a signal/],
+  ['connectTimeout: 0', /^turnout.yaml:5:21: found 0, expected a duration of at least 1ms$/],
+  ['passive: { failTimeout: 1500ms }', /^turnout.yaml:5:29: found "1500ms", expected whole seconds/],
+  ['Connect_time-OUT: 1s', /^turnout.yaml:5:5: unknown key "Connect_time-OUT", .*did you mean "connectTimeout"/],
+  ['passive: { failTimeout: 0 }', /^turnout.yaml:5:29: found 0, expected a duration of at least 1ms$/],
+  ['passive: { failTimeout: 3 }', /^turnout.yaml:5:29: found 3, expected a duration .*the unit is missing/],
+  ['keepalive: { connections: 0 }', /^turnout.yaml:5:31: found 0, expected a whole number from 1 to 10000$/],
+  ['cwd: "a\\nb"', /^turnout.yaml:5:10: found "a\\nb", expected a folder/],
+  ['cwd: "a\\0b"', /^turnout.yaml:5:10: found "a\\u0000b", expected a folder/],
+  ['route: { path: api }', /^turnout.yaml:5:20: found "api", expected a path that starts with \//],
+  ['env: [A=1]', /^turnout.yaml:5:10: found a list, expected a map of names and values$/],
+  ['envFile: 5', /^turnout.yaml:5:14: found 5, expected the path of a file or a list of paths$/],
+])('%s in a service is refused', async (line, expected) => {
+  expect(await refusal(service(line))).toEqual([expect.stringMatching(expected)]);
+});
+
+test.each(['/a b', '/a"b', '/a{b}', '/a;b', '/a$b', '/a\\b', "/a'b", '/a\nb', '/a//b', '/../a', '/a/..', '/a#b', '/%20', '/ä'])(
+  'the route path %j, which nginx would misread or never match, is refused',
+  async (path) => {
+    expect(await refusal(service(`route: { path: ${JSON.stringify(path)} }`))).toEqual([
+      expect.stringMatching(/:5:20: found .* expected a path/),
+    ]);
+  },
+);
+
+test.each(['a b', 'a;b', 'a*', '*.', '*.*.org', '-a.org', 'a..b', '~^a$', '', '$host', 'a'.repeat(64)])(
+  'the route host %j is refused',
+  async (host) => {
+    expect(await refusal(service(`route: { host: ${JSON.stringify(host)} }`))).toEqual([
+      expect.stringMatching(/:5:20: found .* expected "\*" or a host name/),
+    ]);
+  },
+);
+
+test.each([
+  ['command: node server.js', 'a list of the program and its arguments such as \\[node, server.js\\], not one string'],
+  ['command: []', 'a list of the program and its arguments such as'],
+  ['command: [""]', 'a word of the command'],
+  ['command: [sleep, 5]', 'a word of the command \\(a number needs quotes\\)'],
+  ['command: ["a\\0b"]', 'a word of the command'],
+])('%s is refused', async (line, expected) => {
+  expect(await refusal(`services:\n  a:\n    ${line}\n    health: /\n`)).toEqual([
+    expect.stringMatching(`^turnout.yaml:3:\\d+: found .*, expected ${expected}`),
+  ]);
+});
+
+test.each([
+  ['', /^turnout.yaml:2:3: the key "health" is missing, expected .*because a release gets traffic only after its health check/],
+  ['health:', /:4:12: found nothing, expected .*because a release gets traffic only after/],
+  ['health: none', /:4:13: found "none", expected .*\("none" does not work yet in this version\)$/],
+  ['health: health', /:4:13: found "health", expected a path that starts with \//],
+  ['health: {}', /:4:5: the key "path" is missing, expected a path/],
+  ['health: { path: /, expect: { status: 99 } }', /:4:42: found 99, expected a whole number from 200 to 599$/],
+  ['health: { path: /, interval: 0s }', /:4:34: found "0s", expected a duration of at least 1ms$/],
+  ['health: { path: /, warmup: 1 }', /:4:24: unknown key "warmup", expected one of path, interval, /],
+])('a service with %j is refused', async (line, expected) => {
+  expect(await refusal(`services:\n  a:\n    command: [a]\n    ${line}\n`)).toEqual([expect.stringMatching(expected)]);
+});
+
+test.each(['Backend', '1a', 'a_b', 'a.b', '-a', '"a b"', 'a'.repeat(41)])('the service name %s is refused', async (name) => {
+  expect(await refusal(`services:\n  ${name}:\n    command: [a]\n    health: /\n`)).toEqual([
+    expect.stringMatching(/^turnout.yaml:2:3: found the service name .*, expected a name of 1 to 40 lower-case letters/),
+  ]);
+});
+
+test('a file without a service is refused', async () => {
+  expect(await refusal('services: {}')).toEqual([
+    'turnout.yaml:1:11: found an empty map, expected a map of at least one service',
+  ]);
+  expect(await refusal('state: a')).toEqual([
+    'turnout.yaml:1:1: the key "services" is missing, expected a map of at least one service',
+  ]);
+});
+
+test('maxReplicas is at least replicas, and two when left out', async () => {
+  expect((await load(service('replicas: 5'))).services[0]!.maxReplicas).toBe(5);
+  expect(await refusal(service('replicas: 3', 'maxReplicas: 2'))).toEqual([
+    'turnout.yaml:6:18: found maxReplicas 2 with replicas 3, expected at least 3',
+  ]);
+});
