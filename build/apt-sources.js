@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 /**
  * One place packages come from: one URI with one suite.
- * @typedef {{ uri: string, suite: string, components: string[], architectures: string[], signedBy: string, trusted: boolean }} Source
+ * @typedef {import('./apt-sources.d.ts').Source} Source
  */
 
 /** The base suites of a Debian archive: neither -security, -updates nor -backports, which live beside or on top of them. */
@@ -102,7 +102,10 @@ export function sourceText({ uri, signedBy, trusted }, suite, architecture) {
   ].join('\n');
 }
 
-/** A comment may stand between two lines of a value. Continuation lines keep their indent: apt wants it back in a written out key. */
+/**
+ * A comment may stand between two lines of a value. Continuation lines keep their indent: apt wants it back in a key that is
+ * written out.
+ */
 function fieldsOf(block) {
   const fields = new Map();
   let last = '';

@@ -127,7 +127,8 @@ APT::Architecture "${architecture}";
 #clear APT::Architectures;
 APT::Architectures { "${architecture}"; };
 APT::Default-Release "";
-${process.geteuid?.() === 0 ? '// apt would give up root for a user that cannot read this folder.\nAPT::Sandbox::User "root";' : ''}
+// Started as root, apt would give that up for a user that cannot read this folder.
+${process.geteuid?.() === 0 ? 'APT::Sandbox::User "root";' : ''}
 APT::Update::Error-Mode "any";
 Acquire::Languages "none";
 Acquire::Check-Valid-Until "false";

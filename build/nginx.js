@@ -17,7 +17,7 @@ const SYSTEM_FOLDERS = ['/usr/sbin', '/usr/local/sbin'];
  * @param {(line: string) => void} [options.log]
  * @param {string[]} [options.folders] searched after PATH
  * @param {string} [options.etc] apt's configuration folder
- * @returns {Promise<{ command: string[], module: string, nginx: string, njs: string, source: 'TURNOUT_NGINX' | 'PATH' | 'cache' }>}
+ * @returns {Promise<import('./nginx.d.ts').FoundNginx>}
  */
 export async function findNginx(options = {}) {
   const { env = process.env, log = () => {}, folders = SYSTEM_FOLDERS, etc } = options;

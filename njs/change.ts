@@ -46,21 +46,41 @@ export function switchTo(
   if (stale) return stale;
   if (current.active === color && current.weights[color] === 100) return routeAnswer(current);
   const target = current.colors[color];
-  if (target.slots.length === 0) return problem(409, 'not-ready', `${color} of ${current.service} is empty: nothing runs there`, `Deploy a release; it goes to ${color}.`);
-  if (!target.ready && !force) return problem(409, 'not-ready', `${color} of ${current.service} is not ready`, 'Wait until its checks have passed, or add ?force=1.');
+  if (target.slots.length === 0)
+    return problem(
+      409,
+      'not-ready',
+      `${color} of ${current.service} is empty: nothing runs there`,
+      `Deploy a release; it goes to ${color}.`,
+    );
+  if (!target.ready && !force)
+    return problem(
+      409,
+      'not-ready',
+      `${color} of ${current.service} is not ready`,
+      'Wait until its checks have passed, or add ?force=1.',
+    );
   const weights = color === 'blue' ? { blue: 100, green: 0 } : { blue: 0, green: 100 };
   return Object.assign({}, current, { generation: current.generation + 1, active: color, weights, changedBy, changedAt });
 }
 
 /** If-Match: absent and `*` match whatever there is. */
 function mismatch(ifMatch: string | undefined, generation: number): Answer | null {
-  if (ifMatch === undefined || ifMatch.trim() === '*' || ifMatch.trim().replace(/^"(.*)"$/, '$1') === `${generation}`) return null;
-  const found = problem(412, 'route-changed', `If-Match is ${ifMatch}, the generation is "${generation}"`, 'Read the route again; nothing was changed.');
+  if (ifMatch === undefined || ifMatch.trim() === '*' || ifMatch.trim().replace(/^"(.*)"$/, '$1') === `${generation}`)
+    return null;
+  const found = problem(
+    412,
+    'route-changed',
+    `If-Match is ${ifMatch}, the generation is "${generation}"`,
+    'Read the route again; nothing was changed.',
+  );
   return Object.assign(found, { etag: generation });
 }
 
 function named(service: string, wanted: Route): string | null {
-  return wanted.service === undefined || wanted.service === service ? null : `service is "${wanted.service}", expected "${service}"`;
+  return wanted.service === undefined || wanted.service === service
+    ? null
+    : `service is "${wanted.service}", expected "${service}"`;
 }
 
 function unrendered(service: string, wanted: Route): string | null {

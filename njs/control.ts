@@ -1,11 +1,11 @@
 /** The internal API: read, change and switch routes; read traffic. JSON; docs/control-api.md lists the calls. */
 import fs from 'fs';
-import { change, switchTo } from './change.ts';
-import { isWorker, locked } from './lock.ts';
 import { type Answer, problem, routeAnswer } from './answer.ts';
+import { change, switchTo } from './change.ts';
+import { readTraffic } from './counters.ts';
+import { isWorker, locked } from './lock.ts';
 import { isColor, type Route } from './route.ts';
 import { readRoute, writeRoute } from './store.ts';
-import { readTraffic } from './counters.ts';
 
 async function control(r: NginxHTTPRequest): Promise<void> {
   let answer: Answer;
@@ -13,7 +13,12 @@ async function control(r: NginxHTTPRequest): Promise<void> {
     answer = await respond(r);
   } catch (error) {
     r.error(`${(error as Error).stack}`);
-    answer = problem(500, 'internal', `the control API failed: ${(error as Error).message}`, 'Please report it with the error log.');
+    answer = problem(
+      500,
+      'internal',
+      `the control API failed: ${(error as Error).message}`,
+      'Please report it with the error log.',
+    );
   }
   r.headersOut['Content-Type'] = answer.status < 400 ? 'application/json' : 'application/problem+json';
   if (answer.etag !== undefined) r.headersOut.ETag = `"${answer.etag}"`;
@@ -58,20 +63,35 @@ async function put(r: NginxHTTPRequest, service: string): Promise<Answer> {
   try {
     wanted = JSON.parse(r.requestText || '');
   } catch (error) {
-    return problem(400, 'invalid-body', `the body is not JSON: ${(error as Error).message}`, 'Send the whole route as a JSON object.');
+    return problem(
+      400,
+      'invalid-body',
+      `the body is not JSON: ${(error as Error).message}`,
+      'Send the whole route as a JSON object.',
+    );
   }
   return exclusively(r, service, (current) => change(service, current, wanted, r.headersIn['If-Match'], changedBy(r), now()));
 }
 
 async function flip(r: NginxHTTPRequest, service: string, color: string): Promise<Answer> {
-  if (!isColor(color)) return problem(400, 'invalid-color', `"${color}" is not a color, expected blue or green`, 'POST /v1/routes/{service}/switch/blue');
+  if (!isColor(color))
+    return problem(
+      400,
+      'invalid-color',
+      `"${color}" is not a color, expected blue or green`,
+      'POST /v1/routes/{service}/switch/blue',
+    );
   return exclusively(r, service, (current) =>
     current ? switchTo(current, color, r.headersIn['If-Match'], force(r), changedBy(r), now()) : noRoute(service),
   );
 }
 
 /** Decides and writes while nobody else does. The decision is pure: a route to write, or the answer. */
-async function exclusively(r: NginxHTTPRequest, service: string, decide: (current: Route | null) => Route | Answer): Promise<Answer> {
+async function exclusively(
+  r: NginxHTTPRequest,
+  service: string,
+  decide: (current: Route | null) => Route | Answer,
+): Promise<Answer> {
   const answer = await withLock(r, service, () => {
     const decision = decide(readRoute(service));
     if ('status' in decision) return decision;
@@ -80,17 +100,43 @@ async function exclusively(r: NginxHTTPRequest, service: string, decide: (curren
       persisted = writeRoute(decision, force(r));
       if (persisted) return routeAnswer(decision);
     } catch (error) {
-      return problem(507, 'not-persisted', `the shared memory took no change: ${(error as Error).message}`, 'Nothing was changed. Enlarge the zone turnout_routes.');
+      return problem(
+        507,
+        'not-persisted',
+        `the shared memory took no change: ${(error as Error).message}`,
+        'Nothing was changed. Enlarge the zone turnout_routes.',
+      );
     }
-    if (!force(r)) return problem(507, 'not-persisted', `${turnout_gateway.routes}${service}.json cannot be written`, 'Nothing was changed. Free space or mend the rights; ?force=1 switches in memory alone.');
+    if (!force(r))
+      return problem(
+        507,
+        'not-persisted',
+        `${turnout_gateway.routes}${service}.json cannot be written`,
+        'Nothing was changed. Free space or mend the rights; ?force=1 switches in memory alone.',
+      );
     return { status: 200, etag: decision.generation, body: Object.assign({}, decision, { persisted: false }) };
   });
-  return answer || problem(503, 'locked', `the lock of ${service} was not free within 2 s`, 'A worker hangs while it holds the lock; restart the gateway.');
+  return (
+    answer ||
+    problem(
+      503,
+      'locked',
+      `the lock of ${service} was not free within 2 s`,
+      'A worker hangs while it holds the lock; restart the gateway.',
+    )
+  );
 }
 
 async function traffic(r: NginxHTTPRequest, service: string): Promise<Answer> {
   const found = await withLock(r, 'traffic', () => readTraffic(service));
-  return found ? { status: 200, body: found } : problem(503, 'locked', 'the lock of the counters was not free within 2 s', 'A worker hangs while it holds the lock; restart the gateway.');
+  return found
+    ? { status: 200, body: found }
+    : problem(
+        503,
+        'locked',
+        'the lock of the counters was not free within 2 s',
+        'A worker hangs while it holds the lock; restart the gateway.',
+      );
 }
 
 function withLock<T>(r: NginxHTTPRequest, name: string, critical: () => T): Promise<T | undefined> {
@@ -105,7 +151,12 @@ const changedBy = (r: NginxHTTPRequest) => r.headersIn['X-Turnout-By'] || 'contr
 function only(r: NginxHTTPRequest, method: string, allow?: string): Answer | null {
   if (r.method === method) return null;
   const allowed = allow || method;
-  const found = problem(405, 'method-not-allowed', `${r.method} ${r.uri} does not exist, expected ${allowed}`, 'See docs/control-api.md.');
+  const found = problem(
+    405,
+    'method-not-allowed',
+    `${r.method} ${r.uri} does not exist, expected ${allowed}`,
+    'See docs/control-api.md.',
+  );
   return Object.assign(found, { allow: allowed });
 }
 
@@ -115,11 +166,21 @@ function nothingHere(r: NginxHTTPRequest): Answer {
 
 function unknownService(service: string): Answer {
   const known = Object.keys(turnout_gateway.services).join(', ');
-  return problem(404, 'unknown-service', `there is no service "${service}", expected one of: ${known}`, 'Services are declared in turnout.yaml.');
+  return problem(
+    404,
+    'unknown-service',
+    `there is no service "${service}", expected one of: ${known}`,
+    'Services are declared in turnout.yaml.',
+  );
 }
 
 function noRoute(service: string): Answer {
-  const found = problem(404, 'no-route', `${service} has no route yet: nothing was ever switched live`, 'Deploy a release, or PUT a route with If-Match: "0".');
+  const found = problem(
+    404,
+    'no-route',
+    `${service} has no route yet: nothing was ever switched live`,
+    'Deploy a release, or PUT a route with If-Match: "0".',
+  );
   return Object.assign(found, { etag: 0 });
 }
 

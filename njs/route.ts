@@ -73,7 +73,8 @@ export function routeProblem(value: unknown): string | null {
   const route = value as Partial<Route>;
   if (!isColor(route.active)) return `active is ${JSON.stringify(route.active)}, expected "blue" or "green"`;
   if (typeof route.weights !== 'object' || route.weights === null) return 'weights is missing, expected {"blue":100,"green":0}';
-  if (typeof route.colors !== 'object' || route.colors === null) return 'colors is missing, expected {"blue":{...},"green":{...}}';
+  if (typeof route.colors !== 'object' || route.colors === null)
+    return 'colors is missing, expected {"blue":{...},"green":{...}}';
   let sum = 0;
   for (let i = 0; i < COLORS.length; i++) {
     const color = COLORS[i] as Color;
@@ -83,7 +84,8 @@ export function routeProblem(value: unknown): string | null {
   }
   if (sum !== 100) return `weights sum to ${sum}, expected 100`;
   if (route.weights[route.active] === 0) return `weights.${route.active} is 0, but ${route.active} is the active color`;
-  if (route.paused !== undefined && route.paused !== false) return `paused is ${JSON.stringify(route.paused)}, expected false: pausing does not work yet`;
+  if (route.paused !== undefined && route.paused !== false)
+    return `paused is ${JSON.stringify(route.paused)}, expected false: pausing does not work yet`;
   return null;
 }
 
@@ -91,12 +93,17 @@ function colorProblem(color: Color, state: Partial<RouteColor> | undefined, weig
   if (typeof weight !== 'number' || !Number.isInteger(weight) || weight < 0 || weight > 100) {
     return `weights.${color} is ${JSON.stringify(weight)}, expected an integer from 0 to 100`;
   }
-  if (typeof state !== 'object' || state === null) return `colors.${color} is missing, expected {"slots":[],"release":null,"ready":false}`;
+  if (typeof state !== 'object' || state === null)
+    return `colors.${color} is missing, expected {"slots":[],"release":null,"ready":false}`;
   const slots = state.slots;
-  if (!Array.isArray(slots) || slots.some((slot, i) => !Number.isInteger(slot) || slot < 1 || (i > 0 && slot <= (slots[i - 1] as number)))) {
+  if (
+    !Array.isArray(slots) ||
+    slots.some((slot, i) => !Number.isInteger(slot) || slot < 1 || (i > 0 && slot <= (slots[i - 1] as number)))
+  ) {
     return `colors.${color}.slots is ${JSON.stringify(slots)}, expected ascending slot numbers such as [1,2]`;
   }
-  if (state.release !== null && typeof state.release !== 'string') return `colors.${color}.release is ${JSON.stringify(state.release)}, expected a string or null`;
+  if (state.release !== null && typeof state.release !== 'string')
+    return `colors.${color}.release is ${JSON.stringify(state.release)}, expected a string or null`;
   if (typeof state.ready !== 'boolean') return `colors.${color}.ready is ${JSON.stringify(state.ready)}, expected true or false`;
   if (weight > 0 && slots.length === 0) return `weights.${color} is ${weight}, but ${color} has no slots: nothing runs there`;
   return null;

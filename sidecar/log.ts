@@ -4,7 +4,11 @@ export type Log = Logger;
 
 /** JSON lines when stdout is not a terminal, else one readable line each. */
 export function createLog(out: NodeJS.WriteStream): Log {
-  const options = { base: null, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label: string) => ({ level: label }) } };
+  const options = {
+    base: null,
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label: string) => ({ level: label }) },
+  };
   return pino(options, { write: (line: string) => void out.write(out.isTTY ? readable(line) : line) });
 }
 

@@ -15,8 +15,8 @@ import { GatewaySupervisor } from './gateway/supervisor.ts';
 import type { Log } from './log.ts';
 import { ProcessRuntime } from './runtime/process/process-runtime.ts';
 import { Journal } from './store/journal.ts';
-import { lockState } from './store/lock.ts';
 import { loadRecords } from './store/load.ts';
+import { lockState } from './store/lock.ts';
 import { Slots } from './store/slots.ts';
 
 export interface Sidecar {
@@ -65,12 +65,23 @@ export async function startSidecar(config: Config, nginx: NginxHome, env: NodeJS
     const ports = { gateway, runtime, clock, addressOf };
     const records = loadRecords(events, clock);
     const conductors = config.services.map(
-      (service) => new Conductor({ config: service, record: records(service.name), journal, ports, log, redact: (text) => redact(text, config.secrets) }),
+      (service) =>
+        new Conductor({
+          config: service,
+          record: records(service.name),
+          journal,
+          ports,
+          log,
+          redact: (text) => redact(text, config.secrets),
+        }),
     );
     undo.push(() => Promise.all(conductors.map((conductor) => conductor.stop())));
     for (const conductor of conductors) conductor.start();
     server.on('request', createApp({ conductors, token, log }));
-    log.info({ api: `http://${formatAddress(config.api.listen)}`, gateway: `http://${formatAddress(config.gateway.listen)}` }, 'turnout is up');
+    log.info(
+      { api: `http://${formatAddress(config.api.listen)}`, gateway: `http://${formatAddress(config.gateway.listen)}` },
+      'turnout is up',
+    );
     return { stop };
   } catch (error) {
     await stop();

@@ -1,4 +1,4 @@
-import { SettingError, readNumber } from './settings.js';
+import { readNumber, SettingError } from './settings.js';
 
 // Longer waits overflow the 32 bit timers of Node, which would then fire at once.
 const LONGEST_S = 2_147_483;

@@ -1,5 +1,5 @@
-import { evenSpread } from './faults.js';
 import { echo } from './echo.js';
+import { evenSpread } from './faults.js';
 import { readHealth } from './health.js';
 import { later } from './reply.js';
 

@@ -4,7 +4,7 @@ import { readFaults, startFaults } from './faults.js';
 import { createHandler, withFaults } from './handler.js';
 import { identityHeaders, readIdentity } from './identity.js';
 import { Replies } from './reply.js';
-import { SettingError, readAddress } from './settings.js';
+import { readAddress, SettingError } from './settings.js';
 import { EchoSockets } from './sockets.js';
 import { EventStreams } from './stream.js';
 import { upgradeWith } from './upgrade.js';

@@ -10,11 +10,18 @@ export class EventStreams {
   }
 
   open(req, res, intervalMs, count) {
-    this.#replies.begin(res, 200, this.#replies.headers(
-      'content-type', 'text/event-stream',
-      'cache-control', 'no-cache',
-      'x-accel-buffering', 'no', // nginx would otherwise collect events until a buffer is full
-    ));
+    this.#replies.begin(
+      res,
+      200,
+      this.#replies.headers(
+        'content-type',
+        'text/event-stream',
+        'cache-control',
+        'no-cache',
+        'x-accel-buffering',
+        'no', // nginx would otherwise collect events until a buffer is full
+      ),
+    );
     if (req.method === 'HEAD') {
       res.end();
       return;

@@ -21,7 +21,9 @@ export function createApp({ conductors, token, log }: ApiParts): RequestListener
   app.get('/readyz', async (_request, response) => {
     const views = await Promise.all(conductors.map((conductor) => conductor.view()));
     const silent = views.filter((view) => view.gateway === 'unreachable').map((view) => view.name);
-    response.status(silent.length > 0 ? 503 : 200).json(silent.length > 0 ? { status: 'gateway unreachable', services: silent } : { status: 'ready' });
+    response
+      .status(silent.length > 0 ? 503 : 200)
+      .json(silent.length > 0 ? { status: 'gateway unreachable', services: silent } : { status: 'ready' });
   });
   app.use(authenticate(token));
   app.use(express.json({ limit: '64kb', type: () => true }));
@@ -39,7 +41,10 @@ function authenticate(token: string): RequestHandler {
     const given = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1];
     if (given !== undefined && sameToken(given, token)) return next();
     response.set('WWW-Authenticate', 'Bearer');
-    const found = request.headers.authorization === undefined ? 'there is no Authorization header' : 'the token in the Authorization header is wrong';
+    const found =
+      request.headers.authorization === undefined
+        ? 'there is no Authorization header'
+        : 'the token in the Authorization header is wrong';
     throw new TurnoutError('unauthorized', `${found}, expected \`Bearer <token>\``);
   };
 }

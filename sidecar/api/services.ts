@@ -28,7 +28,10 @@ export function serviceRoutes(conductors: Conductor[]): Router {
   router.post('/:service/deployments', async (request, response) => {
     const conductor = find(request);
     const { deployment, noop } = await conductor.deploy({ ...readBody(deployBody, request.body), by: callerOf(request) });
-    response.status(noop ? 200 : 202).location(`/v1/deployments/${deployment.id}`).json({ ...deployment, noop });
+    response
+      .status(noop ? 200 : 202)
+      .location(`/v1/deployments/${deployment.id}`)
+      .json({ ...deployment, noop });
   });
   router.post('/:service/switch', async (request, response) => {
     const conductor = find(request);
@@ -47,7 +50,10 @@ export function serviceRoutes(conductors: Conductor[]): Router {
 
 /** Who asks, for the history: the header X-Turnout-By, as the CLI sends it; else `api`. */
 function callerOf(request: Request): string {
-  const given = request.get('x-turnout-by')?.replace(/[^\x20-\x7e]/g, '').slice(0, 80);
+  const given = request
+    .get('x-turnout-by')
+    ?.replace(/[^\x20-\x7e]/g, '')
+    .slice(0, 80);
   // A name of the engine's own would let a hand pass for a deployment.
   return given && !/^(deployment |sidecar$)/.test(given) ? given : 'api';
 }

@@ -55,7 +55,10 @@ function asError({ statusCode, text }: { statusCode: number; text: string }): Tu
   } catch {
     // Not ours: another program listens there.
   }
-  return new TurnoutError('sidecar-unreachable', `something that is not Turnout answered with ${statusCode}: ${text.slice(0, 200)}`);
+  return new TurnoutError(
+    'sidecar-unreachable',
+    `something that is not Turnout answered with ${statusCode}: ${text.slice(0, 200)}`,
+  );
 }
 
 function userName(): string {

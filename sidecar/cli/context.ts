@@ -22,7 +22,10 @@ export async function connect(options: Common): Promise<{ config: Config; api: A
   const config = await loadConfig(configFile(options), env);
   const token = await readFile(tokenFile(config.state), 'utf8').catch(() => null);
   if (token === null) {
-    throw new TurnoutError('sidecar-unreachable', `there is no token in ${config.state}: no sidecar was ever started with ${config.file}`);
+    throw new TurnoutError(
+      'sidecar-unreachable',
+      `there is no token in ${config.state}: no sidecar was ever started with ${config.file}`,
+    );
   }
   return { config, api: new ApiClient(config.api.listen, token.trim()) };
 }
@@ -33,5 +36,8 @@ export function serviceOf(config: Config, named: string | undefined): string {
   if (named === undefined && names.length === 1) return names[0] as string;
   if (named === undefined) throw new TurnoutError('usage', `which service? expected one of: ${names.join(', ')}`);
   if (names.includes(named)) return named;
-  throw new TurnoutError('unknown-service', `there is no service "${named}" in ${config.file}, expected one of: ${names.join(', ')}`);
+  throw new TurnoutError(
+    'unknown-service',
+    `there is no service "${named}" in ${config.file}, expected one of: ${names.join(', ')}`,
+  );
 }

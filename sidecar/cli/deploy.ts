@@ -49,7 +49,10 @@ export async function follow(api: ApiClient, accepted: Deployment, limit: number
   for (;;) {
     for (const step of deployment.steps.slice(shown)) {
       if (options.json) printJson({ deployment: deployment.id, service: deployment.service, ...step });
-      else progress(`${((Date.parse(step.since) - Date.parse(deployment.startedAt)) / 1000).toFixed(1).padStart(6)} s  ${step.phase}: ${step.message}`);
+      else
+        progress(
+          `${((Date.parse(step.since) - Date.parse(deployment.startedAt)) / 1000).toFixed(1).padStart(6)} s  ${step.phase}: ${step.message}`,
+        );
     }
     shown = deployment.steps.length;
     if (isEnd(deployment.phase)) break;
@@ -71,7 +74,8 @@ export async function follow(api: ApiClient, accepted: Deployment, limit: number
 
 function summary(deployment: Deployment): string {
   const { release, color, phase, message, previous, receipt } = deployment;
-  if (phase !== 'live') return `${phase}: ${release} (${deployment.reason}): ${message}${previous === null ? '' : `\n${previous} serves as before`}`;
+  if (phase !== 'live')
+    return `${phase}: ${release} (${deployment.reason}): ${message}${previous === null ? '' : `\n${previous} serves as before`}`;
   return `live: ${release} in ${color}, switched ${receipt.switchedAfterMs} ms after it was accepted${previous === null ? '' : `; before: ${previous}`}`;
 }
 

@@ -11,6 +11,20 @@ export async function history(named: string | undefined, options: Common): Promi
   const entries = answers.flatMap((answer) => answer.history).sort((a, b) => b.startedAt.localeCompare(a.startedAt));
   if (options.json) entries.forEach(printJson);
   else if (entries.length === 0) print('nothing has happened yet');
-  else print(table(entries.map((one) => [one.startedAt, one.service, one.kind, one.release ?? '-', one.color, one.phase ?? '', one.reason, `by ${one.by}`])));
+  else
+    print(
+      table(
+        entries.map((one) => [
+          one.startedAt,
+          one.service,
+          one.kind,
+          one.release ?? '-',
+          one.color,
+          one.phase ?? '',
+          one.reason,
+          `by ${one.by}`,
+        ]),
+      ),
+    );
   return DONE;
 }

@@ -10,7 +10,10 @@ import { print, printJson } from './output.ts';
 export async function switchTraffic(words: string[], options: Common & { force?: boolean }): Promise<number> {
   const color = words.at(-1);
   if (words.length > 2 || !isColor(color)) {
-    throw new TurnoutError('invalid-color', `"${words.join(' ')}" does not end in a color, expected [service] blue or [service] green`);
+    throw new TurnoutError(
+      'invalid-color',
+      `"${words.join(' ')}" does not end in a color, expected [service] blue or [service] green`,
+    );
   }
   const { config, api } = await connect(options);
   const service = serviceOf(config, words.length === 2 ? words[0] : undefined);
@@ -28,6 +31,9 @@ export async function rollback(named: string | undefined, options: Common): Prom
 
 function showRoute(route: Route, options: Common): number {
   if (options.json) printJson(route);
-  else print(`${route.service}: ${route.active} is live with ${route.colors[route.active].release} (generation ${route.generation})`);
+  else
+    print(
+      `${route.service}: ${route.active} is live with ${route.colors[route.active].release} (generation ${route.generation})`,
+    );
   return DONE;
 }

@@ -3,7 +3,7 @@ import { TurnoutError } from '../errors.ts';
 import type { NginxHome } from '../gateway/install.ts';
 import { createLog } from '../log.ts';
 import { startSidecar } from '../main.ts';
-import { configFile, type Common } from './context.ts';
+import { type Common, configFile } from './context.ts';
 import { INTERRUPTED } from './exit.ts';
 
 /** npm passes a Ctrl-C on that the terminal has sent already: only one that comes later than this forces. */
@@ -32,7 +32,9 @@ export async function up(options: Common): Promise<number> {
 function nginxHome(env: NodeJS.ProcessEnv): NginxHome {
   const { TURNOUT_NGINX_COMMAND: command, TURNOUT_NGINX_MODULE: module, TURNOUT_HOME: home } = env;
   if (!command || module === undefined || !home) {
-    throw new TurnoutError('gateway-unusable', 'the bootstrap has not said which nginx to use', { hint: 'Start Turnout by build/turnout.js.' });
+    throw new TurnoutError('gateway-unusable', 'the bootstrap has not said which nginx to use', {
+      hint: 'Start Turnout by build/turnout.js.',
+    });
   }
   return { command: JSON.parse(command) as string[], module, home };
 }

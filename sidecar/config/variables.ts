@@ -18,7 +18,7 @@ export function expand(text: string, env: NodeJS.ProcessEnv): Expansion {
   const problems: string[] = [];
   const result = text.replace(VARIABLE, (whole: string, inner: string | undefined, end: string) => {
     if (inner === undefined) return '${';
-    const match = end === '' ? null : /^([A-Za-z_][A-Za-z0-9_]*)(?::([-?])([^]*))?$/.exec(inner);
+    const match = end === '' ? null : /^([A-Za-z_][A-Za-z0-9_]*)(?::([-?])([\s\S]*))?$/.exec(inner);
     if (!match || inner.includes('${')) {
       problems.push(`found ${quote(whole)}, expected \${VAR}, \${VAR:-default} or \${VAR:?message}, or $\${ for a plain \${`);
       return '';

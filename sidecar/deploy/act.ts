@@ -109,7 +109,14 @@ function lastIn(record: ServiceRecord, color: Color, route: Route | null): { rel
   return { release, id: by?.id ?? 'unknown' };
 }
 
-function specOf(config: ServiceConfig, color: Color, slot: number, release: string, deployment: string, ports: Ports): ReplicaSpec {
+function specOf(
+  config: ServiceConfig,
+  color: Color,
+  slot: number,
+  release: string,
+  deployment: string,
+  ports: Ports,
+): ReplicaSpec {
   const fill = (text: string) => text.replaceAll('{release}', release);
   return {
     service: config.name,

@@ -7,8 +7,15 @@ import type { Log } from '../log.ts';
 import type { Deployment } from '../store/deployment.ts';
 import type { JournalEvent } from '../store/events.ts';
 import type { Journal } from '../store/journal.ts';
-import { applyEvent, historyOf, previousRelease, runningDeployment, type HistoryEntry, type ServiceRecord } from '../store/record.ts';
-import { type Effect, act, type Ports } from './act.ts';
+import {
+  applyEvent,
+  type HistoryEntry,
+  historyOf,
+  previousRelease,
+  runningDeployment,
+  type ServiceRecord,
+} from '../store/record.ts';
+import { act, type Effect, type Ports } from './act.ts';
 import { decide } from './decide.ts';
 import { Drains } from './drain.ts';
 import { type Observed, replicasOf } from './observed.ts';
@@ -90,7 +97,8 @@ export class Conductor {
     return this.inTurn(async () => {
       this.refuseIfBusy();
       const observed = await this.observe();
-      if (observed.route === 'unknown') throw new TurnoutError('gateway-unusable', `the gateway does not tell the route of ${this.name}`);
+      if (observed.route === 'unknown')
+        throw new TurnoutError('gateway-unusable', `the gateway does not tell the route of ${this.name}`);
       const live = this.liveDeployment(observed, observed.route, request.release);
       if (live && !request.force) return { deployment: live, noop: true };
       const route = observed.route;
@@ -293,7 +301,18 @@ export class Conductor {
     const from = last?.to ?? null;
     const fromRelease = last?.release ?? null;
     const { generation, changedBy: by } = route;
-    await this.append({ kind: 'flip', service: this.name, deployment, from, to: route.active, fromRelease, release, slots, generation, by });
+    await this.append({
+      kind: 'flip',
+      service: this.name,
+      deployment,
+      from,
+      to: route.active,
+      fromRelease,
+      release,
+      slots,
+      generation,
+      by,
+    });
     this.log.info({ from, to: route.active, release, generation, by }, 'traffic switched');
   }
 

@@ -38,7 +38,12 @@ export function decideDeployment(
       const dead = mine.find((one) => !one.alive);
       if (dead) return exited(dead);
       if (now - record.phaseSince < SWITCH_LIMIT) return { do: 'switch', color };
-      return { do: 'fail', reason: 'switch-timeout', message: `the route could not be written for ${SWITCH_LIMIT} ms`, replica: null };
+      return {
+        do: 'fail',
+        reason: 'switch-timeout',
+        message: `the route could not be written for ${SWITCH_LIMIT} ms`,
+        replica: null,
+      };
     }
     default:
       return null;
@@ -49,15 +54,28 @@ export function decideDeployment(
 function trafficCame(deployment: Deployment, route: Route, mine: ObservedReplica[]): Step {
   const { phase, color, release } = deployment;
   if (mine.length === 0) {
-    return { do: 'enter', phase: 'superseded', reason: 'manual-flip', message: `traffic was switched to ${color} by ${route.changedBy}` };
+    return {
+      do: 'enter',
+      phase: 'superseded',
+      reason: 'manual-flip',
+      message: `traffic was switched to ${color} by ${route.changedBy}`,
+    };
   }
-  if (phase === 'switching') return { do: 'enter', phase: 'live', reason: 'switched', message: `${release} serves from ${color}` };
+  if (phase === 'switching')
+    return { do: 'enter', phase: 'live', reason: 'switched', message: `${release} serves from ${color}` };
   const message = `${color} was forced to serve ${release} by ${route.changedBy}; the remaining checks were skipped`;
   return { do: 'enter', phase: 'live', reason: 'manual-flip', message };
 }
 
 /** Whoever lives in the color goes first: at once, but drained. */
-function evict(route: Route | null, observed: Observed, record: ServiceRecord, config: ServiceConfig, now: number, color: Color): Step | null {
+function evict(
+  route: Route | null,
+  observed: Observed,
+  record: ServiceRecord,
+  config: ServiceConfig,
+  now: number,
+  color: Color,
+): Step | null {
   const living = replicasOf(observed, color).some((one) => one.alive);
   if (living) return retire(route, observed, record, config, now, color, 'a new deployment takes its place');
   if (named(route, color)) return { do: 'clear', color };
@@ -73,7 +91,7 @@ function gate(observed: Observed, config: ServiceConfig, mine: ObservedReplica[]
   }
   const deadline = config.health.retries * config.health.interval;
   if (elapsed < deadline) return waiting ? null : { do: 'prove', color };
-  const why = waiting ? waiting.health.last?.detail ?? 'it was never asked' : `through nginx: ${observed.proofFailure}`;
+  const why = waiting ? (waiting.health.last?.detail ?? 'it was never asked') : `through nginx: ${observed.proofFailure}`;
   const message = `not healthy within ${deadline} ms (${config.health.retries} x ${config.health.interval} ms); the last check: ${why}`;
   return { do: 'fail', reason: 'unhealthy', message, replica: (waiting ?? mine[0])?.id ?? null };
 }

@@ -36,7 +36,11 @@ function revive(route: Route, observed: Observed, color: Color): Step | null {
 }
 
 function reviveSlots(observed: Observed, color: Color, slots: number[]): Step | null {
-  const living = new Set(replicasOf(observed, color).filter((one) => one.alive).map((one) => one.slot));
+  const living = new Set(
+    replicasOf(observed, color)
+      .filter((one) => one.alive)
+      .map((one) => one.slot),
+  );
   const slot = slots.find((one) => !living.has(one) && !observed.resting.has(`${color}-${one}`));
   return slot === undefined ? null : { do: 'revive', color, slot };
 }

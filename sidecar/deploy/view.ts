@@ -63,4 +63,3 @@ function colorView(color: Color, observed: Observed, route: Route | null, traffi
       .sort((a, b) => a.slot - b.slot),
   };
 }
-

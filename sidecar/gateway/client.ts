@@ -67,7 +67,8 @@ export class GatewayClient implements Gateway {
     const answer = parse(text);
     if (status < 400) return answer;
     const { code, detail, hint } = answer as { code?: string; detail?: string; hint?: string };
-    if (code === undefined || !isErrorCode(code)) throw unusable(`${method} ${path} was answered with ${status}: ${text.slice(0, 200)}`);
+    if (code === undefined || !isErrorCode(code))
+      throw unusable(`${method} ${path} was answered with ${status}: ${text.slice(0, 200)}`);
     throw new TurnoutError(code as ErrorCode, detail ?? text, hint === undefined ? {} : { hint });
   }
 

@@ -1,12 +1,12 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmod, chown, cp, lchown, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { execFile } from 'node:child_process';
 import type { Config } from '../config/config.ts';
 import { TurnoutError } from '../errors.ts';
+import { type Owner, ownerOf } from './owner.ts';
 import { type AddressOf, render } from './render.ts';
 import { startScript } from './start-script.ts';
-import { ownerOf, type Owner } from './owner.ts';
 
 /** The nginx that was found at start, and where Turnout's own files are. */
 export interface NginxHome {
@@ -65,7 +65,10 @@ export async function installGateway(config: Config, addressOf: AddressOf, nginx
 async function installScripts(config: Config, folder: string, into: string, home: string): Promise<void> {
   const pick = await readFile(join(home, 'dist/njs/pick.js'), 'utf8');
   for (const { name } of config.services) {
-    const literals = pick.replaceAll('@SERVICE@', name).replaceAll('@ROUTES@', jsText(`${folder}/routes/`)).replaceAll('njsRequire(', 'require(');
+    const literals = pick
+      .replaceAll('@SERVICE@', name)
+      .replaceAll('@ROUTES@', jsText(`${folder}/routes/`))
+      .replaceAll('njsRequire(', 'require(');
     await write(join(into, 'njs', `${name}.js`), literals);
   }
   await write(join(into, 'njs', 'control.js'), await readFile(join(home, 'dist/njs/control.js'), 'utf8'));
@@ -93,7 +96,12 @@ async function digest(folder: string): Promise<string> {
   const hash = createHash('sha256');
   const files = (await readdir(folder, { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile());
   const paths = files.map((entry) => join(entry.parentPath, entry.name)).sort();
-  for (const path of paths) hash.update(path.slice(folder.length)).update('\0').update(await readFile(path)).update('\0');
+  for (const path of paths)
+    hash
+      .update(path.slice(folder.length))
+      .update('\0')
+      .update(await readFile(path))
+      .update('\0');
   return hash.digest('hex').slice(0, 16);
 }
 

@@ -16,9 +16,13 @@ export async function ownerOf(state: string): Promise<Owner | null> {
   const name = await nameOf('/etc/passwd', uid);
   const group = await nameOf('/etc/group', gid);
   if (name === null || group === null) {
-    throw new TurnoutError('gateway-unusable', `${state} belongs to ${uid}:${gid}, which has no name here; nginx needs one for its workers`, {
-      hint: 'Give the folder to a user that exists (chown), or start Turnout as that user.',
-    });
+    throw new TurnoutError(
+      'gateway-unusable',
+      `${state} belongs to ${uid}:${gid}, which has no name here; nginx needs one for its workers`,
+      {
+        hint: 'Give the folder to a user that exists (chown), or start Turnout as that user.',
+      },
+    );
   }
   return { uid, gid, user: `${name} ${group}` };
 }

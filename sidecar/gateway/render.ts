@@ -62,7 +62,13 @@ function none(machine: Machine): string[] {
 
 function servers(config: Config): string[] {
   const hosts = [...new Set(config.services.map((service) => service.route.host))];
-  const named = hosts.flatMap((host) => server(config.gateway.listen, host, config.services.filter((s) => s.route.host === host)));
+  const named = hosts.flatMap((host) =>
+    server(
+      config.gateway.listen,
+      host,
+      config.services.filter((s) => s.route.host === host),
+    ),
+  );
   return hosts.includes('*') ? named : [...named, ...server(config.gateway.listen, '*', [])];
 }
 

@@ -16,16 +16,20 @@ export function check(address: string, health: HealthConfig, signal?: AbortSigna
       const why = timeout.aborted ? `gave no whole answer within ${health.timeout} ms` : `failed: ${error.code ?? error.message}`;
       resolve({ ok: false, answered, detail: `${asked} ${why}` });
     };
-    const call = request(`http://${address}${health.path}`, { agent: false, signal: ends, headers: { 'user-agent': 'turnout' } }, (answer) => {
-      answered = true;
-      let body = '';
-      answer.setEncoding('utf8');
-      answer.on('data', (text: string) => {
-        if (body.length < LIMIT) body += text;
-      });
-      answer.once('error', failed);
-      answer.once('end', () => resolve(judge(asked, answer.statusCode ?? 0, body, health.expect)));
-    });
+    const call = request(
+      `http://${address}${health.path}`,
+      { agent: false, signal: ends, headers: { 'user-agent': 'turnout' } },
+      (answer) => {
+        answered = true;
+        let body = '';
+        answer.setEncoding('utf8');
+        answer.on('data', (text: string) => {
+          if (body.length < LIMIT) body += text;
+        });
+        answer.once('error', failed);
+        answer.once('end', () => resolve(judge(asked, answer.statusCode ?? 0, body, health.expect)));
+      },
+    );
     call.once('error', failed);
     call.end();
   });

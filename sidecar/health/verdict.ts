@@ -17,7 +17,9 @@ export function judge(asked: string, status: number, body: string, expect: Healt
   const said = `${asked} answered ${status} ${body.replace(/\s+/g, ' ').trim().slice(0, SHOWN)}`.trim();
   if (status !== expect.status) return { ok: false, answered: true, detail: `${said}, expected ${expect.status}` };
   const missing = Object.keys(expect.json).length === 0 ? null : mismatch(body, expect.json);
-  return missing === null ? { ok: true, answered: true, detail: said } : { ok: false, answered: true, detail: `${said}, expected ${missing}` };
+  return missing === null
+    ? { ok: true, answered: true, detail: said }
+    : { ok: false, answered: true, detail: `${said}, expected ${missing}` };
 }
 
 function mismatch(body: string, wanted: Record<string, unknown>): string | null {

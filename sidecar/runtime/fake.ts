@@ -52,8 +52,15 @@ export class FakeRuntime implements Runtime {
     const replica: Replica = {
       // Unique for ever, over all fakes of a test too.
       id: `fake-${++count}`,
-      service, color, slot, address, release, deployment,
-      startedAt: new Date().toISOString(), alive: true, exit: null,
+      service,
+      color,
+      slot,
+      address,
+      release,
+      deployment,
+      startedAt: new Date().toISOString(),
+      alive: true,
+      exit: null,
     };
     this.replicas.set(place(spec), replica);
     return { ...replica };

@@ -28,7 +28,11 @@ export class Journal {
     const end = text.lastIndexOf('\n') + 1;
     const torn = end < text.length ? text.slice(end) : null;
     if (torn !== null) await truncate(path, Buffer.byteLength(text.slice(0, end)));
-    const events = text.slice(0, end).split('\n').slice(0, -1).map((line, index) => parse(path, line, index + 1));
+    const events = text
+      .slice(0, end)
+      .split('\n')
+      .slice(0, -1)
+      .map((line, index) => parse(path, line, index + 1));
     const file = await open(path, 'a', 0o600);
     return { journal: new Journal(file, events.at(-1)?.seq ?? 0), events, torn };
   }
@@ -70,5 +74,7 @@ function parse(path: string, line: string, number: number): Written {
       hint: 'The journal was damaged in its middle; restore it, or move it away to begin a new history.',
     });
   }
-  throw new TurnoutError('disk-unusable', `${path}:${number}: written by a newer Turnout`, { hint: 'Run the newer version again.' });
+  throw new TurnoutError('disk-unusable', `${path}:${number}: written by a newer Turnout`, {
+    hint: 'Run the newer version again.',
+  });
 }

@@ -25,7 +25,10 @@ export async function lockState(state: string): Promise<() => Promise<void>> {
       const text = await readFile(file, 'utf8').catch(() => '');
       const owner = parse(text);
       if (owner && isAlive(owner)) {
-        throw new TurnoutError('state-locked', `${state} belongs to the sidecar with pid ${owner.pid}, which runs since ${owner.since}`);
+        throw new TurnoutError(
+          'state-locked',
+          `${state} belongs to the sidecar with pid ${owner.pid}, which runs since ${owner.since}`,
+        );
       }
       await breakLock(file, text);
     }

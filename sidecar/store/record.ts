@@ -127,7 +127,17 @@ export function historyOf(record: ServiceRecord): HistoryEntry[] {
     .filter((flip) => flip.deployment === null)
     .map(({ service, release, to, by, at, generation }): HistoryEntry => {
       const when = { startedAt: at, finishedAt: at };
-      return { kind: 'flip', id: `${service}-${generation}`, service, release, color: to, phase: null, reason: 'manual-flip', by, ...when };
+      return {
+        kind: 'flip',
+        id: `${service}-${generation}`,
+        service,
+        release,
+        color: to,
+        phase: null,
+        reason: 'manual-flip',
+        by,
+        ...when,
+      };
     });
   return [...deployments, ...flips].sort((a, b) => (a.startedAt < b.startedAt ? 1 : a.startedAt > b.startedAt ? -1 : 0));
 }

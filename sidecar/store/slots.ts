@@ -1,6 +1,6 @@
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { readFile } from 'node:fs/promises';
 import writeFileAtomic from 'write-file-atomic';
 import { COLORS, type Color } from '../../njs/route.ts';
 import type { Config } from '../config/config.ts';

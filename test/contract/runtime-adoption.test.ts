@@ -131,7 +131,8 @@ describe('ProcessRuntime, finding what an earlier sidecar has started', () => {
   test('how a replica ended is still known to the next sidecar', async () => {
     const replica = await bench.startShort(await bench.spec(), ['last words'], 9);
     const dead = await eventually('the end is on record', async () =>
-      (await bench.newRuntime().list()).find(({ exit }) => exit !== null));
+      (await bench.newRuntime().list()).find(({ exit }) => exit !== null),
+    );
     expect(dead).toEqual({ ...replica, alive: false, exit: { code: 9, signal: null } });
     await access(bench.recordPath(replica));
   });

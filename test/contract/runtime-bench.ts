@@ -7,14 +7,28 @@ import type { ProcessIdentity } from '../../sidecar/runtime/process/identity.ts'
 import { ProcessRuntime } from '../../sidecar/runtime/process/process-runtime.ts';
 import type { Replica, ReplicaSpec, Runtime } from '../../sidecar/runtime/runtime.ts';
 import {
-  eventually, fixture, freePort, killLeftovers, processesOf, temporaryFolder, tokenVariable,
+  eventually,
+  fixture,
+  freePort,
+  killLeftovers,
+  processesOf,
+  temporaryFolder,
+  tokenVariable,
 } from '../support/processes.ts';
 import type { Bench } from './runtime.ts';
 
 export async function makeSpec(over: Partial<ReplicaSpec> = {}): Promise<ReplicaSpec> {
   return {
-    service: 'backend', color: 'blue', slot: 1, address: `127.0.0.1:${await freePort()}`, release: 'v1', deployment: 'd1',
-    command: fixture.serves, cwd: '/', env: {}, ...over,
+    service: 'backend',
+    color: 'blue',
+    slot: 1,
+    address: `127.0.0.1:${await freePort()}`,
+    release: 'v1',
+    deployment: 'd1',
+    command: fixture.serves,
+    cwd: '/',
+    env: {},
+    ...over,
   };
 }
 
@@ -60,7 +74,8 @@ export class ProcessBench implements Bench {
   /** Waits for a line that begins so, and yields the rest of it. */
   async says(replica: Replica, begin: string): Promise<string> {
     const line = await eventually(`the replica says "${begin}"`, async () =>
-      (await this.runtime.tail(replica, 1000)).find((one) => one.startsWith(begin)));
+      (await this.runtime.tail(replica, 1000)).find((one) => one.startsWith(begin)),
+    );
     return line.slice(begin.length).trim();
   }
 

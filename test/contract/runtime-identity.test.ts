@@ -1,5 +1,5 @@
-import { copyFile } from 'node:fs/promises';
 import { randomUUID } from 'node:crypto';
+import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 

@@ -70,7 +70,7 @@ describe('ProcessRuntime, starting', () => {
     expect(message).not.toContain('program');
   });
 
-  test('a file in the folder\'s place is refused', async () => {
+  test("a file in the folder's place is refused", async () => {
     const cwd = join(bench.state, 'file');
     await writeFile(cwd, '');
     expect((await refusal({ cwd })).message).toContain(cwd);
@@ -114,20 +114,35 @@ describe('ProcessRuntime, starting', () => {
     expect(await bench.runtime.tail(replica, 10)).toContain(cwd);
   });
 
-  test('it gets the sidecar\'s environment less TURNOUT_* and npm_*, the service\'s own, and where it runs', async () => {
+  test("it gets the sidecar's environment less TURNOUT_* and npm_*, the service's own, and where it runs", async () => {
     const own = await ProcessBench.make({
-      KEPT: 'yes', REPLACED: 'no', TURNOUT_CONFIG: 'x', npm_config_registry: 'x', NPM_CONFIG_CACHE: 'x', npm_lifecycle_event: 'x',
+      KEPT: 'yes',
+      REPLACED: 'no',
+      TURNOUT_CONFIG: 'x',
+      npm_config_registry: 'x',
+      NPM_CONFIG_CACHE: 'x',
+      npm_lifecycle_event: 'x',
     });
     try {
       const spec = await own.spec({
-        command: fixture.printsEnvironment, slot: 2, color: 'green', release: 'v5',
+        command: fixture.printsEnvironment,
+        slot: 2,
+        color: 'green',
+        release: 'v5',
         env: { REPLACED: 'by the service', PORT: '1', EXTRA: 'a=b' },
       });
       const replica = await own.runtime.start(spec);
       const env = JSON.parse(`{${await own.says(replica, '{')}`) as Record<string, string>;
       expect(env).toMatchObject({
-        KEPT: 'yes', REPLACED: 'by the service', EXTRA: 'a=b', PORT: spec.address.split(':')[1], TURNOUT_SERVICE: 'backend',
-        TURNOUT_COLOR: 'green', TURNOUT_RELEASE: 'v5', TURNOUT_SLOT: '2', TURNOUT_REPLICA: `${own.state}|${replica.id}`,
+        KEPT: 'yes',
+        REPLACED: 'by the service',
+        EXTRA: 'a=b',
+        PORT: spec.address.split(':')[1],
+        TURNOUT_SERVICE: 'backend',
+        TURNOUT_COLOR: 'green',
+        TURNOUT_RELEASE: 'v5',
+        TURNOUT_SLOT: '2',
+        TURNOUT_REPLICA: `${own.state}|${replica.id}`,
       });
       expect(Object.keys(env).filter((name) => /^npm_/i.test(name))).toEqual([]);
       expect(env).not.toHaveProperty('TURNOUT_CONFIG');

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { access } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { identify } from '../../sidecar/runtime/process/identity.ts';
@@ -45,6 +45,15 @@ describe('ProcessRuntime, stopping', () => {
     expect(await bench.runtime.tail(replica, 1)).toEqual(['no']);
     expect(ended).toEqual([{ ...replica, alive: false, exit: { code: null, signal: 'SIGKILL' } }]);
     expect(bench.living()).toEqual([]);
+  });
+
+  test('a start into the slot waits until the stop is through', async () => {
+    const replica = await bench.startReady({ command: fixture.endsAfter(200) });
+    const stopping = bench.runtime.stop(replica, { signal: 'SIGTERM', timeout: 10_000 });
+    const next = await bench.runtime.start({ ...replica, deployment: 'd2', command: fixture.serves, cwd: '/', env: {} });
+    expect(ended).toHaveLength(1);
+    await stopping;
+    expect(await bench.runtime.list()).toEqual([next]);
   });
 
   test('the signal is the one that was asked for', async () => {
@@ -94,8 +103,16 @@ describe('ProcessRuntime, stopping', () => {
     try {
       const identity = identify(victim.pid!)!;
       const forged: Replica = {
-        service: 'backend', color: 'blue', slot: 1, address: '127.0.0.1:1', release: 'v1', deployment: 'd1',
-        id: 'forged', startedAt: new Date().toISOString(), alive: false, exit: null,
+        service: 'backend',
+        color: 'blue',
+        slot: 1,
+        address: '127.0.0.1:1',
+        release: 'v1',
+        deployment: 'd1',
+        id: 'forged',
+        startedAt: new Date().toISOString(),
+        alive: false,
+        exit: null,
       };
       for (const wrong of [{ startTime: String(Number(identity.startTime) - 1) }, { bootId: 'of another boot' }]) {
         await bench.forge(forged, { ...identity, ...wrong });
@@ -114,11 +131,13 @@ describe('ProcessRuntime, stopping', () => {
   });
 
   test('a zombie counts as dead', async () => {
-    // The shell's child ends at once, and what the shell has become never asks for it.
-    const parent = bystander(['sh', '-c', 'true & echo $!; exec sleep 600'], bench.token);
+    // Killed only once the shell has become something that never asks for its children.
+    const parent = bystander(['sh', '-c', 'sleep 600 & echo $!; exec sleep 600'], bench.token);
     try {
       const [line] = await once(parent.stdout!, 'data');
       const zombie = Number(String(line));
+      await eventually('the shell is gone', async () => (await readFile(`/proc/${parent.pid}/comm`, 'utf8')) === 'sleep\n');
+      process.kill(zombie, 'SIGKILL');
       await eventually('the child has ended', () => !isRunning(zombie));
       const identity = identify(zombie);
       expect(identity).not.toBeNull();

@@ -1,6 +1,6 @@
 import { FakeRuntime } from '../../sidecar/runtime/fake.ts';
-import { makeSpec, ProcessBench } from './runtime-bench.ts';
 import { describeRuntime } from './runtime.ts';
+import { makeSpec, ProcessBench } from './runtime-bench.ts';
 
 describeRuntime('FakeRuntime', async () => {
   const runtime = new FakeRuntime();

@@ -6,7 +6,10 @@ type Part = 'head' | 'length' | 'until-close' | 'chunk-size' | 'chunk-data' | 'c
 
 /** What the bytes on the wire were, when they were no answer that HTTP/1.1 allows. */
 export class WireError extends Error {
-  constructor(readonly code: string, message: string) {
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
     super(message);
   }
 }
@@ -126,7 +129,8 @@ export class Answer {
           break;
       }
     }
-    if (this.status < 200) this.#part = 'head'; // an interim answer: the real one follows
+    if (this.status < 200)
+      this.#part = 'head'; // an interim answer: the real one follows
     else if (this.status === 204 || this.status === 304) this.#part = 'done';
     else if (chunked) this.#part = 'chunk-size';
     else if (length === null) this.#readUntilClose();

@@ -9,7 +9,12 @@ import type { Shot } from './load-mix.ts';
 export type Phase = 'connect' | 'send' | 'head' | 'body' | 'answer';
 
 export class LostRequest extends Error {
-  constructor(readonly phase: Phase, readonly code: string, readonly reused: boolean, readonly answer: Answer | null) {
+  constructor(
+    readonly phase: Phase,
+    readonly code: string,
+    readonly reused: boolean,
+    readonly answer: Answer | null,
+  ) {
     super(`${phase}: ${code}`);
   }
 }

@@ -1,4 +1,4 @@
-import { Random } from './load-random.ts';
+import type { Random } from './load-random.ts';
 
 /** Shares of the kinds of requests, as weights; a kind that is left out is never sent. */
 export interface Mix {
@@ -58,8 +58,7 @@ export class ShotPlan {
   #echo(): Shot {
     const length = this.#random.upTo(this.#random.upTo(LARGE_ONE_IN - 1) === 0 ? LARGE : SMALL);
     const start = this.#random.upTo(this.#pool.length - length);
-    const head =
-      `POST /echo HTTP/1.1\r\nHost: ${this.#host}\r\nContent-Type: application/octet-stream\r\nContent-Length: ${length}\r\n\r\n`;
+    const head = `POST /echo HTTP/1.1\r\nHost: ${this.#host}\r\nContent-Type: application/octet-stream\r\nContent-Length: ${length}\r\n\r\n`;
     return { method: 'POST', path: '/echo', head, body: this.#pool.subarray(start, start + length) };
   }
 }

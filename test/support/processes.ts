@@ -1,5 +1,5 @@
-import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
@@ -21,7 +21,9 @@ export function tokenVariable(token: string): Record<string, string> {
 
 /** Living processes with this token, in ascending order. */
 export function processesOf(token: string): number[] {
-  return readdirSync('/proc').map(Number).filter((pid) => Number.isInteger(pid) && isRunning(pid) && carries(pid, token));
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && isRunning(pid) && carries(pid, token));
 }
 
 /** Ends what a failed test has left; each of them was started by that test. */
@@ -93,7 +95,8 @@ const SERVE = `require('net').createServer().listen(process.env.PORT, '127.0.0.1
 export const fixture = {
   serves: node(SERVE),
   /** Takes `ms` to end after SIGTERM, then says bye. */
-  endsAfter: (ms: number) => node(`
+  endsAfter: (ms: number) =>
+    node(`
     process.on('SIGTERM', () => setTimeout(() => { console.log('bye'); process.exit(0); }, ${ms}));
     ${SERVE}`),
   ignoresSigterm: node(`process.on('SIGTERM', () => console.log('no'));${SERVE}`),
@@ -108,7 +111,8 @@ export const fixture = {
     const far = spawn(process.execPath, ['-e', idle], { stdio: 'inherit', detached: true });
     ${SERVE}`),
   /** A child in its group, and without the runtime's mark, that says "child done" some time after SIGTERM. */
-  withBareChild: (ms: number) => node(`
+  withBareChild: (ms: number) =>
+    node(`
     const idle = 'setInterval(() => {}, 1e6);'
       + 'process.on("SIGTERM", () => setTimeout(() => { console.log("child done"); process.exit(0); }, ${ms}));'
       + 'console.log("child", process.pid)';

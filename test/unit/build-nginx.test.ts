@@ -52,7 +52,8 @@ function fakeNginx(path: string, { nginx = '1.30.6', njs = '1.0.2', module = tru
 const fs = require('node:fs');
 fs.appendFileSync(${JSON.stringify(`${path}.starts`)}, process.argv.slice(2).join(' ') + '\\n');
 if (process.argv.includes('-V')) {
-  console.error('nginx version: nginx/${nginx}\\nconfigure arguments: --prefix=/none --modules-path=${home}/modules --without-http_uwsgi_module');
+  console.error('nginx version: nginx/${nginx}');
+  console.error('configure arguments: --prefix=/none --modules-path=${home}/modules --without-http_uwsgi_module');
 } else {
   const conf = fs.readFileSync(process.argv[process.argv.indexOf('-c') + 1], 'utf8');
   if (!conf.includes('load_module')) {

@@ -23,7 +23,8 @@ function lock(packages: object, path = 'package-lock.json') {
 }
 
 function fakeNpm(work: string) {
-  const script = `#!/bin/sh\nPATH=/usr/bin:/bin\necho "$* NODE_ENV=$NODE_ENV" >> npm-calls\necho "all about it"\nrm -rf node_modules\n${work}\n`;
+  const calls = 'PATH=/usr/bin:/bin\necho "$* NODE_ENV=$NODE_ENV" >> npm-calls\necho "all about it"';
+  const script = `#!/bin/sh\n${calls}\nrm -rf node_modules\n${work}\n`;
   writeFileSync(join(root, 'bin/npm'), script);
   chmodSync(join(root, 'bin/npm'), 0o755);
 }

@@ -27,7 +27,8 @@ describe('a one-line list', () => {
 
   test('leaves out comments, source packages and blank lines', () => {
     const text =
-      '# deb http://no.example/debian sid main\n\ndeb-src http://no.example/debian sid main\n  deb http://yes.example/debian sid main # why not\n';
+      '# deb http://no.example/debian sid main\n\ndeb-src http://no.example/debian sid main\n' +
+      '  deb http://yes.example/debian sid main # why not\n';
     expect(parseOneLine(text)).toMatchObject([{ uri: 'http://yes.example/debian', components: ['main'] }]);
   });
 });
@@ -35,7 +36,8 @@ describe('a one-line list', () => {
 describe('a deb822 file', () => {
   test('gives every URI with every suite of a block, whatever the case of the fields', () => {
     const text =
-      'types: deb deb-src\nURIs: http://a.example/debian\n http://b.example/debian\nSuites: trixie trixie-updates\nComponents: main\n';
+      'types: deb deb-src\nURIs: http://a.example/debian\n http://b.example/debian\n' +
+      'Suites: trixie trixie-updates\nComponents: main\n';
     expect(parseDeb822(text).map(({ uri, suite }) => [uri, suite])).toEqual([
       ['http://a.example/debian', 'trixie'],
       ['http://a.example/debian', 'trixie-updates'],
@@ -46,7 +48,8 @@ describe('a deb822 file', () => {
 
   test('leaves out comments between fields, disabled blocks and source packages', () => {
     const text = [
-      'Types: deb\n# http://old.example/debian\nURIs:\n# not this one\n http://a.example/debian\nSuites: bookworm\nComponents: main\nSigned-By: /keys/a.gpg\n',
+      'Types: deb\n# http://old.example/debian\nURIs:\n# not this one\n http://a.example/debian\n' +
+        'Suites: bookworm\nComponents: main\nSigned-By: /keys/a.gpg\n',
       'Enabled: no\nTypes: deb\nURIs: http://b.example/debian\nSuites: bookworm\nComponents: main\n',
       'Types: deb-src\nURIs: http://c.example/debian\nSuites: bookworm\nComponents: main\n',
     ].join('\n');

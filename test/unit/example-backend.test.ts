@@ -187,7 +187,10 @@ describe('a backend without faults', () => {
     client.terminate();
     expect(handshake?.headers).toMatchObject({ 'x-release': 'v7', 'x-color': 'green', 'x-slot': '2' });
     expect(JSON.parse(messages[0]?.[0] as string)).toEqual({ release: 'v7', color: 'green' });
-    expect(messages.slice(1)).toEqual([['text', false], ['bytes', true]]);
+    expect(messages.slice(1)).toEqual([
+      ['text', false],
+      ['bytes', true],
+    ]);
   });
 
   it('refuses a WebSocket on another path with 404', async () => {
@@ -208,31 +211,31 @@ describe('a backend without faults', () => {
 });
 
 describe('a backend that is told to stop', () => {
-  it.each([
-    'SIGTERM',
-    'SIGINT',
-  ] as const)('on %s answers what is in flight with Connection: close, then exits with 0', async (signal) => {
-    const backend = await start().listening();
-    const agent = new Agent({ keepAlive: true });
-    const [idle] = (await once(get(backend.url('/'), { agent }), 'response')) as [IncomingMessage];
-    const socket = idle.socket;
-    idle.resume();
-    const slow = get(backend.url('/slow?ms=600'), { agent: new Agent({ keepAlive: true }) });
-    const answered = once(slow, 'response') as Promise<[IncomingMessage]>;
-    await once(slow, 'finish');
-    await fetch(backend.url('/health')); // by then the slow request is in
-    const toldAt = performance.now();
-    backend.child.kill(signal);
-    backend.child.kill(signal);
-    await until(() => socket.destroyed);
-    const [response] = await answered;
-    let body = '';
-    for await (const chunk of response) body += chunk;
-    expect(JSON.parse(body)).toMatchObject({ waited_ms: 600 });
-    expect(response.headers.connection).toBe('close');
-    expect(await backend.exited).toBe(0);
-    expect(performance.now() - toldAt).toBeLessThan(2000);
-  });
+  it.each(['SIGTERM', 'SIGINT'] as const)(
+    'on %s answers what is in flight with Connection: close, then exits with 0',
+    async (signal) => {
+      const backend = await start().listening();
+      const agent = new Agent({ keepAlive: true });
+      const [idle] = (await once(get(backend.url('/'), { agent }), 'response')) as [IncomingMessage];
+      const socket = idle.socket;
+      idle.resume();
+      const slow = get(backend.url('/slow?ms=600'), { agent: new Agent({ keepAlive: true }) });
+      const answered = once(slow, 'response') as Promise<[IncomingMessage]>;
+      await once(slow, 'finish');
+      await fetch(backend.url('/health')); // by then the slow request is in
+      const toldAt = performance.now();
+      backend.child.kill(signal);
+      backend.child.kill(signal);
+      await until(() => socket.destroyed);
+      const [response] = await answered;
+      let body = '';
+      for await (const chunk of response) body += chunk;
+      expect(JSON.parse(body)).toMatchObject({ waited_ms: 600 });
+      expect(response.headers.connection).toBe('close');
+      expect(await backend.exited).toBe(0);
+      expect(performance.now() - toldAt).toBeLessThan(2000);
+    },
+  );
 
   it('lets nobody new in', async () => {
     const backend = await start().listening();
@@ -300,21 +303,25 @@ describe('a release started with a fault', () => {
     expect(Buffer.from(await response.arrayBuffer()).equals(body)).toBe(true);
   });
 
-  it.each([['0.2', 20], ['20%', 20], ['0.29', 29], ['1', 100], ['0', 0], ['12.5 %', 12]])(
-    'FAULT_ERROR_SHARE=%s fails exactly %i of 100 answers, evenly, and never health',
-    async (share, failing) => {
-      const backend = await start({ FAULT_ERROR_SHARE: share }).listening();
-      const statuses: number[] = [];
-      for (let i = 0; i < 100; i++) {
-        const response = await fetch(backend.url('/'));
-        await response.text();
-        statuses.push(response.status);
-        if (i % 10 === 0) expect((await fetch(backend.url('/health'))).status).toBe(200);
-      }
-      expect(statuses.filter((status) => status === 500)).toHaveLength(failing);
-      if (failing === 20) expect(statuses.every((status, i) => (status === 500) === (i % 5 === 4))).toBe(true);
-    },
-  );
+  it.each([
+    ['0.2', 20],
+    ['20%', 20],
+    ['0.29', 29],
+    ['1', 100],
+    ['0', 0],
+    ['12.5 %', 12],
+  ])('FAULT_ERROR_SHARE=%s fails exactly %i of 100 answers, evenly, and never health', async (share, failing) => {
+    const backend = await start({ FAULT_ERROR_SHARE: share }).listening();
+    const statuses: number[] = [];
+    for (let i = 0; i < 100; i++) {
+      const response = await fetch(backend.url('/'));
+      await response.text();
+      statuses.push(response.status);
+      if (i % 10 === 0) expect((await fetch(backend.url('/health'))).status).toBe(200);
+    }
+    expect(statuses.filter((status) => status === 500)).toHaveLength(failing);
+    if (failing === 20) expect(statuses.every((status, i) => (status === 500) === (i % 5 === 4))).toBe(true);
+  });
 
   it('FAULT_ERROR_SHARE fails WebSocket handshakes too', async () => {
     const backend = await start({ FAULT_ERROR_SHARE: '1' }).listening();
@@ -363,8 +370,7 @@ describe('a release started with a fault', () => {
 
   it('FAULT_LEAK_MB_PER_S holds more and more memory', async () => {
     const backend = await start({ FAULT_LEAK_MB_PER_S: '60' }).listening();
-    const residentMb = () =>
-      Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${backend.child.pid}/status`, 'utf8'))?.[1]) / 1024;
+    const residentMb = () => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${backend.child.pid}/status`, 'utf8'))?.[1]) / 1024;
     const before = residentMb();
     await until(() => residentMb() - before > 110);
   });

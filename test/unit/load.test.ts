@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
+import { type LoadOptions, startLoad } from '../support/load.ts';
 import { Answer } from '../support/load-answer.ts';
 import { ColorExpectation } from '../support/load-colors.ts';
-import { type LoadOptions, startLoad } from '../support/load.ts';
 
 const servers: { server: Server; sockets: Set<Socket> }[] = [];
 
@@ -31,26 +31,30 @@ type Behaviour = (seen: { n: number; req: IncomingMessage; res: ServerResponse; 
 
 function serve(behave: Behaviour): Promise<string> {
   let n = 0;
-  return listen(createServer(async (req, res) => {
-    const chunks: Buffer[] = [];
-    try {
-      for await (const chunk of req) chunks.push(chunk as Buffer);
-    } catch {
-      return; // the client went away within its upload
-    }
-    n += 1;
-    behave({ n, req, res, body: Buffer.concat(chunks) });
-  }));
+  return listen(
+    createServer(async (req, res) => {
+      const chunks: Buffer[] = [];
+      try {
+        for await (const chunk of req) chunks.push(chunk as Buffer);
+      } catch {
+        return; // the client went away within its upload
+      }
+      n += 1;
+      behave({ n, req, res, body: Buffer.concat(chunks) });
+    }),
+  );
 }
 
 /** Sends the given bytes for every request head it sees, then does `then`. */
 function serveBytes(answer: string, then: (socket: Socket) => void = () => {}): Promise<string> {
-  return listen(createTcpServer((socket) => {
-    socket.on('data', () => {
-      socket.write(answer);
-      then(socket);
-    });
-  }));
+  return listen(
+    createTcpServer((socket) => {
+      socket.on('data', () => {
+        socket.write(answer);
+        then(socket);
+      });
+    }),
+  );
 }
 
 const right: Behaviour = ({ res, body }) => {
@@ -68,10 +72,13 @@ function run(origin: string, options: Partial<LoadOptions> = {}) {
 describe('a load', () => {
   it('finds nothing wrong with a server that is right, and sends exactly as many requests as told', async () => {
     let seen = 0;
-    const report = await run(await serve((request) => {
-      seen += 1;
-      right(request);
-    }), { maxRequests: 500 });
+    const report = await run(
+      await serve((request) => {
+        seen += 1;
+        right(request);
+      }),
+      { maxRequests: 500 },
+    );
     expect(report).toMatchObject({ total: 500, failed: 0, failures: [], wrongBodies: 0, staleCount: 0, checked: 0 });
     expect(report.byStatus).toEqual({ 200: 500 });
     expect(report.byColor).toEqual({ blue: 500, green: 0 });
@@ -104,11 +111,14 @@ describe('a load', () => {
 
   it('reports a reset with method, phase and code, and asks only once', async () => {
     let echoed = 0;
-    const report = await run(await serve((request) => {
-      if (request.req.method === 'POST') echoed += 1;
-      if (request.n % 10 === 0) request.req.socket.resetAndDestroy();
-      else right(request);
-    }), { mix: { echo: 1 } });
+    const report = await run(
+      await serve((request) => {
+        if (request.req.method === 'POST') echoed += 1;
+        if (request.n % 10 === 0) request.req.socket.resetAndDestroy();
+        else right(request);
+      }),
+      { mix: { echo: 1 } },
+    );
     expect(report).toMatchObject({ total: 200, failed: 20 });
     expect(echoed).toBe(200);
     expect(report.failures).toHaveLength(20);
@@ -123,10 +133,13 @@ describe('a load', () => {
   });
 
   it('counts a keepalive connection that is closed just as the next request goes out', async () => {
-    const report = await run(await serve(({ n, req, res }) => {
-      if (n % 2 === 0) req.socket.destroy();
-      else res.end('x');
-    }), { ...one, maxRequests: 2 });
+    const report = await run(
+      await serve(({ n, req, res }) => {
+        if (n % 2 === 0) req.socket.destroy();
+        else res.end('x');
+      }),
+      { ...one, maxRequests: 2 },
+    );
     expect(report).toMatchObject({ total: 2, failed: 1 });
     expect(report.failures[0]).toMatchObject({ reused: true });
   });
@@ -158,10 +171,12 @@ describe('a load', () => {
   });
 
   it('counts every status but 200 as failed, and keeps the first 50', async () => {
-    const report = await run(await serve(({ n, res, body }) => {
-      res.statusCode = n % 2 === 0 ? 500 : n % 5 === 0 ? 204 : 200;
-      res.end(body);
-    }));
+    const report = await run(
+      await serve(({ n, res, body }) => {
+        res.statusCode = n % 2 === 0 ? 500 : n % 5 === 0 ? 204 : 200;
+        res.end(body);
+      }),
+    );
     expect(report).toMatchObject({ total: 200, failed: 120, byStatus: { 200: 80, 204: 20, 500: 100 } });
     expect(report.failures).toHaveLength(50);
     expect(report.failures[0]).toMatchObject({ phase: 'answer', code: 'STATUS' });
@@ -209,10 +224,12 @@ describe('a load', () => {
 
   it('lets the requests in flight end when it is stopped, and says the same when it is stopped again', async () => {
     let answered = 0;
-    const origin = await serve((request) => setTimeout(() => {
-      answered += 1;
-      right(request);
-    }, 100));
+    const origin = await serve((request) =>
+      setTimeout(() => {
+        answered += 1;
+        right(request);
+      }, 100),
+    );
     const load = startLoad({ origin, connections: 5 });
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(load.total).toBe(0);

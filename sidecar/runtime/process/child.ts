@@ -1,8 +1,8 @@
 import type { ChildProcess } from 'node:child_process';
 
 import type { Replica } from '../runtime.ts';
-import { identify, isAlive, processGroup } from './identity.ts';
 import type { ProcessIdentity } from './identity.ts';
+import { identify, isAlive, processGroup } from './identity.ts';
 
 /** A replica that this very process has spawned, and whose end it is therefore told. */
 export class OwnChild {
@@ -25,7 +25,9 @@ export class OwnChild {
     this.exited = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
         this.exit = { code, signal };
-        this.survivors = processGroup(identity.pid).map(identify).filter((member) => member !== null);
+        this.survivors = processGroup(identity.pid)
+          .map(identify)
+          .filter((member) => member !== null);
         resolve();
       });
     });

@@ -1,8 +1,8 @@
 import { readFileSync, statSync } from 'node:fs';
 
 import type { ReplicaSpec, Slot } from '../runtime.ts';
-import { groupLeaders, identify, livingProcesses } from './identity.ts';
 import type { ProcessIdentity } from './identity.ts';
+import { groupLeaders, identify, livingProcesses } from './identity.ts';
 
 const MARK = 'TURNOUT_REPLICA';
 
@@ -66,16 +66,18 @@ function readStray(pid: number, state: string): Stray | null {
   const prefix = markOf(state, '');
   if (!env || !mark?.startsWith(prefix) || !isOurUser(pid)) return null;
   const identity = identify(pid);
-  return identity && {
-    id: mark.slice(prefix.length),
-    service: env.get('TURNOUT_SERVICE') ?? '',
-    color: env.get('TURNOUT_COLOR') as Stray['color'],
-    slot: Number(env.get('TURNOUT_SLOT')),
-    address: env.get('TURNOUT_ADDRESS') ?? '',
-    release: env.get('TURNOUT_RELEASE') ?? '',
-    deployment: env.get('TURNOUT_DEPLOYMENT') ?? '',
-    process: identity,
-  };
+  return (
+    identity && {
+      id: mark.slice(prefix.length),
+      service: env.get('TURNOUT_SERVICE') ?? '',
+      color: env.get('TURNOUT_COLOR') as Stray['color'],
+      slot: Number(env.get('TURNOUT_SLOT')),
+      address: env.get('TURNOUT_ADDRESS') ?? '',
+      release: env.get('TURNOUT_RELEASE') ?? '',
+      deployment: env.get('TURNOUT_DEPLOYMENT') ?? '',
+      process: identity,
+    }
+  );
 }
 
 /** Anybody can write our mark into an environment; only our own user's processes may claim to be a replica. */
@@ -95,10 +97,12 @@ function readEnvironment(pid: number): Map<string, string> | null {
     return null;
   }
   if (!text.includes(`${MARK}=`)) return null;
-  return new Map(text.split('\0').map((line): [string, string] => {
-    const equals = line.indexOf('=');
-    return [line.slice(0, equals), line.slice(equals + 1)];
-  }));
+  return new Map(
+    text.split('\0').map((line): [string, string] => {
+      const equals = line.indexOf('=');
+      return [line.slice(0, equals), line.slice(equals + 1)];
+    }),
+  );
 }
 
 function isOlder(one: ProcessIdentity, other: ProcessIdentity): boolean {

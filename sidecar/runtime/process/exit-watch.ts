@@ -1,6 +1,6 @@
 import type { Replica } from '../runtime.ts';
-import { isAlive } from './identity.ts';
 import type { ProcessIdentity } from './identity.ts';
+import { isAlive } from './identity.ts';
 
 /** Milliseconds between two looks at the adopted replicas. */
 const INTERVAL = 500;

@@ -1,5 +1,5 @@
-import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
+import { mkdir, open, readdir, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 
 import type { Slot } from '../runtime.ts';
@@ -38,10 +38,12 @@ export async function pruneLogs(path: string, slot: Slot): Promise<void> {
   const prefix = `${slot.color}-${slot.slot}-`;
   const names = (await readdir(folder).catch(() => [])).filter((name) => name.startsWith(prefix) && name.endsWith('.log'));
   const others = names.filter((name) => name !== basename(path)).map((name) => join(folder, name));
-  const dated = await Promise.all(others.map(async (other) => {
-    const found = await stat(other).catch(() => null);
-    return { other, time: found?.mtimeMs ?? 0 };
-  }));
+  const dated = await Promise.all(
+    others.map(async (other) => {
+      const found = await stat(other).catch(() => null);
+      return { other, time: found?.mtimeMs ?? 0 };
+    }),
+  );
   dated.sort((a, b) => b.time - a.time);
   for (const { other } of dated.slice(KEPT - 1)) await rm(other, { force: true }).catch(() => {});
 }

@@ -4,14 +4,14 @@ import { resolve } from 'node:path';
 import { TurnoutError } from '../../errors.ts';
 import type { Replica, ReplicaSpec, Runtime, StopOptions } from '../runtime.ts';
 import { OwnChild } from './child.ts';
-import { findStrays, markOf, replicaEnvironment } from './environment.ts';
 import type { Stray } from './environment.ts';
+import { findStrays, markOf, replicaEnvironment } from './environment.ts';
 import { ExitWatch } from './exit-watch.ts';
 import { identify, isAlive } from './identity.ts';
 import { launch, requireFolder, requireFreeAddress } from './launch.ts';
 import { discardEmptyLog, logPath, openLog, pruneLogs, tailLog } from './log.ts';
-import { ReplicaRecords } from './record.ts';
 import type { ReplicaRecord } from './record.ts';
+import { ReplicaRecords } from './record.ts';
 import { SlotLock, slotKey } from './slot-lock.ts';
 import { ProcessTree } from './tree.ts';
 
@@ -73,7 +73,7 @@ export class ProcessRuntime implements Runtime {
 
   async #startInto(spec: ReplicaSpec): Promise<Replica> {
     const former = await this.#records.read(spec);
-    const present = former && await this.#look(former);
+    const present = former && (await this.#look(former));
     if (present?.alive) {
       if (present.deployment === spec.deployment) return present;
       const place = `slot ${spec.slot} of ${spec.service} ${spec.color}`;
@@ -113,8 +113,18 @@ export class ProcessRuntime implements Runtime {
       this.#children.set(id, child);
       const { service, color, slot, address, release, deployment } = spec;
       const record: ReplicaRecord = {
-        schema: 1, id, service, color, slot, address, release, deployment,
-        startedAt: now.toISOString(), exit: null, process: identity, log: { path, from },
+        schema: 1,
+        id,
+        service,
+        color,
+        slot,
+        address,
+        release,
+        deployment,
+        startedAt: now.toISOString(),
+        exit: null,
+        process: identity,
+        log: { path, from },
       };
       await this.#write(record);
       return { record, child };
@@ -133,7 +143,9 @@ export class ProcessRuntime implements Runtime {
       await this.#records.write(record);
     } catch (error) {
       // The caller gets the first error, whatever becomes of the cleaning up.
-      await this.#tree(record.id, record).end(AT_ONCE).catch(() => {});
+      await this.#tree(record.id, record)
+        .end(AT_ONCE)
+        .catch(() => {});
       const { message } = error as Error;
       throw new TurnoutError('runtime-unusable', `The replica's record cannot be written: ${message}`, { cause: error });
     }
@@ -157,12 +169,14 @@ export class ProcessRuntime implements Runtime {
     const { exit } = child;
     this.#watch.notify(toReplica(record, false, exit));
     child.markReported();
-    await this.#lock.run(record, async () => {
-      const current = await this.#records.read(record);
-      if (current?.id === record.id) await this.#records.write({ ...record, exit });
-    }).catch(() => {
-      // Known in memory all the same; only a later sidecar will not know how it ended.
-    });
+    await this.#lock
+      .run(record, async () => {
+        const current = await this.#records.read(record);
+        if (current?.id === record.id) await this.#records.write({ ...record, exit });
+      })
+      .catch(() => {
+        // Known in memory all the same; only a later sidecar will not know how it ended.
+      });
   }
 
   /** Once per life: what an earlier sidecar has left. */

@@ -7,9 +7,11 @@ export class SlotLock {
   async run<T>(slot: Slot, work: () => Promise<T>): Promise<T> {
     const key = slotKey(slot);
     const mine = (this.#last.get(key) ?? Promise.resolve()).then(work);
-    const settled = mine.catch(() => {}).then(() => {
-      if (this.#last.get(key) === settled) this.#last.delete(key);
-    });
+    const settled = mine
+      .catch(() => {})
+      .then(() => {
+        if (this.#last.get(key) === settled) this.#last.delete(key);
+      });
     this.#last.set(key, settled);
     return mine;
   }

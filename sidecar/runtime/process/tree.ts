@@ -3,8 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { TurnoutError } from '../../errors.ts';
 import type { StopOptions } from '../runtime.ts';
 import { findMarked } from './environment.ts';
-import { identify, isAlive, processGroup } from './identity.ts';
 import type { ProcessIdentity } from './identity.ts';
+import { identify, isAlive, processGroup } from './identity.ts';
 
 /** Milliseconds between two looks at /proc. */
 const POLL = 20;
