@@ -17,7 +17,9 @@ test('no request is lost or answered by the wrong color through 300 flips and 10
   turnout = await Turnout.start();
   // Both colors run and are ready, so that every flip finds somewhere to go.
   expect((await turnout.cli('deploy', '--release', 'v0')).code).toBe(0);
+  const { active } = await turnout.route();
   const load = startLoad({ origin: turnout.origin, connections: 64 });
+  load.expectColor(active);
   let flips = 0;
   for (let deployed = 1; deployed <= DEPLOYMENTS; deployed++) {
     for (let i = 0; i < FLIPS / DEPLOYMENTS; i++) {
