@@ -24,12 +24,12 @@ export function decide(service: string, folder: string): string {
   return upstreamName(service, color, route.colors[color].slots);
 }
 
-/** The text of a file that holds JSON; undefined when it is missing or torn. */
+/** The text of a file that holds a route; undefined when it is missing or torn. */
 function readWhole(file: string): string | undefined {
   try {
     const text = njsRequire('fs').readFileSync(file, 'utf8');
-    JSON.parse(text);
-    return text;
+    const route = JSON.parse(text) as Route;
+    return route.colors[route.active].slots.length > 0 && route.weights ? text : undefined;
   } catch (_) {
     return undefined;
   }

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
-import { identify, isAlive, type ProcessIdentity, processGroup } from '../runtime/process/identity.ts';
+import { identify, isAlive, type ProcessIdentity, processGroup } from '../process-identity.ts';
 
 /** The running master of this gateway; null when there is none. Its pid is its process group, because nginx calls setsid. */
 export function findMaster(folder: string): ProcessIdentity | null {

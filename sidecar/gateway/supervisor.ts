@@ -5,7 +5,7 @@ import type { Clock } from '../clock.ts';
 import type { Address } from '../config/config.ts';
 import { TurnoutError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { isAlive, type ProcessIdentity } from '../runtime/process/identity.ts';
+import { isAlive, type ProcessIdentity } from '../process-identity.ts';
 import { knock } from './knock.ts';
 import { findMaster, findMembers, recordedMaster } from './processes.ts';
 import { listenAddress } from './render.ts';

@@ -1,7 +1,7 @@
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { TurnoutError } from '../errors.ts';
-import { identify, isAlive, type ProcessIdentity } from '../runtime/process/identity.ts';
+import { identify, isAlive, type ProcessIdentity } from '../process-identity.ts';
 
 interface Owner extends ProcessIdentity {
   /** ISO 8601 */

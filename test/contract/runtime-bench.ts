@@ -3,7 +3,7 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { expect } from 'vitest';
 
-import type { ProcessIdentity } from '../../sidecar/runtime/process/identity.ts';
+import type { ProcessIdentity } from '../../sidecar/process-identity.ts';
 import { ProcessRuntime } from '../../sidecar/runtime/process/process-runtime.ts';
 import type { Replica, ReplicaSpec, Runtime } from '../../sidecar/runtime/runtime.ts';
 import {

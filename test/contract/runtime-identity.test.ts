@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import { copyFile } from 'node:fs/promises';
+import { copyFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 
-import { identify, isAlive, processGroup } from '../../sidecar/runtime/process/identity.ts';
+import { identify, isAlive, processGroup } from '../../sidecar/process-identity.ts';
 import { bystander, eventually, isRunning, killLeftovers, temporaryFolder } from '../support/processes.ts';
 
 describe('the identity of a process', () => {
@@ -29,7 +29,8 @@ describe('the identity of a process', () => {
 
   test('a program may hide spaces, parentheses and numbers in its name', async () => {
     const token = randomUUID();
-    const program = join(await temporaryFolder(), 'a) Z 1 2 (b) 3');
+    const folder = await temporaryFolder();
+    const program = join(folder, 'a) Z 1 2 (b) 3');
     await copyFile('/bin/sleep', program);
     const child = bystander([program, '600'], token);
     try {
@@ -40,6 +41,7 @@ describe('the identity of a process', () => {
       expect(processGroup(pid)).toEqual([pid]);
     } finally {
       killLeftovers(token);
+      await rm(folder, { recursive: true });
     }
   });
 });

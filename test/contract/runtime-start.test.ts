@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import type { TurnoutError } from '../../sidecar/errors.ts';
 import type { ReplicaSpec } from '../../sidecar/runtime/runtime.ts';
-import { eventually, fixture, freePort, isRunning, runOtherSidecar, temporaryFolder } from '../support/processes.ts';
+import { eventually, fixture, freePort, isRunning, runOtherSidecar } from '../support/processes.ts';
 import { ProcessBench } from './runtime-bench.ts';
 
 describe('ProcessRuntime, starting', () => {
@@ -104,7 +104,8 @@ describe('ProcessRuntime, starting', () => {
   });
 
   test('the command runs itself, in its folder, in a session of its own', async () => {
-    const cwd = await temporaryFolder();
+    const cwd = join(bench.state, 'release');
+    await mkdir(cwd);
     const replica = await bench.startReady({ command: fixture.printsEnvironment, cwd });
     const pid = await bench.pid(replica);
     expect(bench.living()).toEqual([pid]);

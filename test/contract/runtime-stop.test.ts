@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { access, readFile } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { identify } from '../../sidecar/runtime/process/identity.ts';
+import { identify } from '../../sidecar/process-identity.ts';
 import type { Replica } from '../../sidecar/runtime/runtime.ts';
 import { bystander, eventually, fixture, isRunning } from '../support/processes.ts';
 import { ProcessBench } from './runtime-bench.ts';

@@ -145,13 +145,14 @@ let bundle: Promise<string> | undefined;
  */
 export async function runOtherSidecar(work: OtherSidecar): Promise<string> {
   bundle ??= bundleSidecar();
-  const { stdout } = await promisify(execFile)(process.execPath, [await bundle, JSON.stringify(work)], { timeout: 10_000 });
-  return stdout;
+  const code = await bundle;
+  const running = promisify(execFile)(process.execPath, ['-', JSON.stringify(work)], { timeout: 10_000 });
+  running.child.stdin?.end(code);
+  return (await running).stdout;
 }
 
 async function bundleSidecar(): Promise<string> {
-  const outfile = join(await temporaryFolder(), 'sidecar.cjs');
-  await build({
+  const { outputFiles } = await build({
     stdin: {
       resolveDir: import.meta.dirname,
       contents: `
@@ -167,8 +168,8 @@ async function bundleSidecar(): Promise<string> {
     bundle: true,
     platform: 'node',
     format: 'cjs',
-    outfile,
+    write: false,
     logLevel: 'error',
   });
-  return outfile;
+  return outputFiles[0]?.text ?? '';
 }

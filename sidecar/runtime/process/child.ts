@@ -1,8 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
-
+import type { ProcessIdentity } from '../../process-identity.ts';
+import { identify, isAlive, processGroup } from '../../process-identity.ts';
 import type { Replica } from '../runtime.ts';
-import type { ProcessIdentity } from './identity.ts';
-import { identify, isAlive, processGroup } from './identity.ts';
 
 /** A replica that this very process has spawned, and whose end it is therefore told. */
 export class OwnChild {

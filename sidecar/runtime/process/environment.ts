@@ -1,8 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
-
+import type { ProcessIdentity } from '../../process-identity.ts';
+import { groupLeaders, identify, livingProcesses } from '../../process-identity.ts';
 import type { ReplicaSpec, Slot } from '../runtime.ts';
-import type { ProcessIdentity } from './identity.ts';
-import { groupLeaders, identify, livingProcesses } from './identity.ts';
 
 const MARK = 'TURNOUT_REPLICA';
 

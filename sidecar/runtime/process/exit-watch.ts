@@ -1,6 +1,6 @@
+import type { ProcessIdentity } from '../../process-identity.ts';
+import { isAlive } from '../../process-identity.ts';
 import type { Replica } from '../runtime.ts';
-import type { ProcessIdentity } from './identity.ts';
-import { isAlive } from './identity.ts';
 
 /** Milliseconds between two looks at the adopted replicas. */
 const INTERVAL = 500;

@@ -2,12 +2,12 @@ import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 
 import { TurnoutError } from '../../errors.ts';
+import { identify, isAlive } from '../../process-identity.ts';
 import type { Replica, ReplicaSpec, Runtime, StopOptions } from '../runtime.ts';
 import { OwnChild } from './child.ts';
 import type { Stray } from './environment.ts';
 import { findStrays, markOf, replicaEnvironment } from './environment.ts';
 import { ExitWatch } from './exit-watch.ts';
-import { identify, isAlive } from './identity.ts';
 import { launch, requireFolder, requireFreeAddress } from './launch.ts';
 import { discardEmptyLog, logPath, openLog, pruneLogs, tailLog } from './log.ts';
 import type { ReplicaRecord } from './record.ts';

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { TurnoutError } from '../../errors.ts';
+import type { ProcessIdentity } from '../../process-identity.ts';
+import { identify, isAlive, processGroup } from '../../process-identity.ts';
 import type { StopOptions } from '../runtime.ts';
 import { findMarked } from './environment.ts';
-import type { ProcessIdentity } from './identity.ts';
-import { identify, isAlive, processGroup } from './identity.ts';
 
 /** Milliseconds between two looks at /proc. */
 const POLL = 20;
