@@ -150,7 +150,7 @@ export class Conductor {
   }
 
   async view(): Promise<ServiceView> {
-    const observed = await this.observe();
+    const observed = await this.snapshot();
     const traffic = await this.ports.gateway.traffic(this.name).catch(() => null);
     return viewOf(this.name, observed, traffic, this.record);
   }
@@ -184,27 +184,33 @@ export class Conductor {
     }
   }
 
+  /** Looks, and takes care that the living are watched and the draining are counted: for the loop alone. */
   private async observe(): Promise<Observed> {
+    const seen = await this.snapshot();
+    this.watches.follow(seen.replicas, this.config.health);
+    const inFlight = this.isDraining() ? await this.inFlight() : null;
+    for (const color of COLORS) {
+      const drains = this.record.retiringSince[color] !== null;
+      this.drains.read(color, drains && inFlight ? inFlight[color] : null, this.ports.clock.now());
+    }
+    return { ...seen, inFlight, quiet: this.drains.quiet };
+  }
+
+  /** Looks and changes nothing, for whoever asks meanwhile. */
+  private async snapshot(): Promise<Observed> {
     const route = await this.ports.gateway.route(this.name).catch((error: unknown) => {
       if (TurnoutError.from(error).code === 'gateway-unusable') return 'unknown' as const;
       throw error;
     });
     const replicas = await this.ports.runtime.list(this.name);
-    this.watches.follow(replicas, this.config.health);
-    const now = this.ports.clock.now();
-    const inFlight = this.isDraining() ? await this.inFlight() : null;
-    for (const color of COLORS) {
-      const drains = this.record.retiringSince[color] !== null;
-      this.drains.read(color, drains && inFlight ? inFlight[color] : null, now);
-    }
     return {
       route,
       replicas: replicas.map((replica) => ({ ...replica, health: this.watches.of(replica) })),
-      inFlight,
+      inFlight: null,
       quiet: this.drains.quiet,
       proven: this.proof.deployment === runningDeployment(this.record)?.id,
       proofFailure: this.proof.failure,
-      resting: this.revivals.resting(now),
+      resting: this.revivals.resting(this.ports.clock.now()),
     };
   }
 
