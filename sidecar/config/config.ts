@@ -11,6 +11,7 @@ export interface Config {
   api: { listen: Address };
   /** In the order of the file. */
   services: ServiceConfig[];
+  webhooks: WebhookConfig[];
   /** Values that came from the environment or an env file: never shown, `redact` puts the name in their place. */
   secrets: Secret[];
 }
@@ -45,7 +46,16 @@ export interface ServiceConfig {
   /** Values may hold `{release}`. */
   env: Record<string, string>;
   health: HealthConfig;
-  bake: { for: 0 };
+  /** Requests to the new color alone before it gets traffic, so that caches are warm. */
+  warm: WarmUp[];
+  /** Checks of the new color alone; one that fails ends the deployment. */
+  smoke: SmokeCheck[];
+  promote: 'auto' | 'manual';
+  promoteTimeout: number;
+  bake: BakeConfig;
+  hooks: { beforeSwitch: HookConfig | null; afterLive: HookConfig | null; afterRollback: HookConfig | null };
+  /** false: the health path answers 404 from outside. */
+  exposeHealth: boolean;
   drain: { timeout: number };
   stop: { signal: NodeJS.Signals; timeout: number };
   /** How long the old color stays warm; 0 stops it at once. */
@@ -56,7 +66,8 @@ export interface ServiceConfig {
 }
 
 export interface HealthConfig {
-  path: string;
+  /** Null: `health: none`. Whoever runs counts as healthy. */
+  path: string | null;
   interval: number;
   timeout: number;
   /** `retries` x `interval` is the gate's deadline. */
@@ -66,4 +77,50 @@ export interface HealthConfig {
   /** In a row, to be unhealthy after it once passed. */
   failures: number;
   expect: { status: number; json: Record<string, unknown> };
+}
+
+export interface WarmUp {
+  path: string;
+  count: number;
+}
+
+export interface SmokeCheck {
+  path: string;
+  /** Milliseconds until the whole answer. Default: health.timeout. */
+  timeout: number;
+  expect: { status: number; json: Record<string, unknown> };
+}
+
+/** The watch after the switch; `for: 0` is none. */
+export interface BakeConfig {
+  for: number;
+  /** Fewer finished requests convict nobody. */
+  minRequests: number;
+  /** What a bake without enough requests means: `pass` ends live, `rollback` moves traffic back. */
+  onInconclusive: 'pass' | 'rollback';
+  /** Share of 5xx from 0 to 1. */
+  maxErrorRate: number;
+  /** Milliseconds; null: not judged. */
+  maxP99: number | null;
+  maxRestarts: number;
+  /** Cores of one replica, e.g. 0.8; null: not judged. */
+  maxCpu: number | null;
+  /** Bytes of one replica; null: not judged. */
+  maxMemory: number | null;
+  /** Lines of output that match; more than `max` of them convict. Null: not judged. */
+  logErrors: { pattern: RegExp; max: number } | null;
+}
+
+export interface HookConfig {
+  /** Program and arguments, no shell. */
+  command: string[];
+  timeout: number;
+}
+
+export interface WebhookConfig {
+  /** May be secret as a whole: shown as its origin only. */
+  url: string;
+  format: 'json' | 'slack';
+  /** Key of the HMAC-SHA256 signature; null: unsigned. */
+  secret: string | null;
 }

@@ -1,4 +1,5 @@
 import type { Color } from '../../njs/route.ts';
+import type { Resources } from './resources.ts';
 
 /** Where a replica runs: the numbered place of a color, with its fixed address. */
 export interface Slot {
@@ -42,6 +43,14 @@ export interface StopOptions {
   timeout: number;
 }
 
+export interface OutputMatches {
+  readonly count: number;
+  /** Null before the first. */
+  readonly last: string | null;
+  readonly skippedBytes: number;
+  end(): void;
+}
+
 /**
  * Runs replicas and finds them again. Every call may be repeated: starting into a slot that already holds a living
  * replica of the same deployment returns that one, and stopping one that is gone succeeds.
@@ -55,6 +64,15 @@ export interface Runtime {
   stop(replica: Replica, options: StopOptions): Promise<void>;
   /** The last `lines` lines of its output, oldest first; empty when it wrote nothing. */
   tail(replica: Replica, lines: number): Promise<string[]>;
+  /** What it uses now; null when it is gone. `cpu` is measured from one call for this replica to the next. */
+  resources(replica: Replica): Promise<Resources | null>;
+  /**
+   * Counts lines of output that match, from those written after this call on. `count` is how many so far, `last` the
+   * latest of them; `end` stops it. Reads at most a bounded share of a flood of output, and says so in `skippedBytes`.
+   */
+  matchOutput(replica: Replica, pattern: RegExp): OutputMatches;
+  /** Ends what carries the mark of this state folder and belongs to no replica that is known; answers the pids or ids. */
+  sweep(): Promise<string[]>;
   /** Calls back soon after any replica that this process started has died. Returns the way to stop listening. */
   onExit(listener: (replica: Replica) => void): () => void;
 }

@@ -1,53 +1,27 @@
 import type { Config, HealthConfig, ServiceConfig } from '../../sidecar/config/config.ts';
+import { configSchema, serviceSchema } from '../../sidecar/config/schema.ts';
 
-/** The defaults of turnout.yaml, but a gate of 30 x 100 ms. */
+/** The defaults of turnout.yaml, as its schema fills them in, but a gate of 30 x 100 ms. */
 export function healthConfig(parts: Partial<HealthConfig> = {}): HealthConfig {
-  return {
-    path: '/health',
-    interval: 100,
-    timeout: 1000,
-    retries: 30,
-    successes: 1,
-    failures: 3,
-    expect: { status: 200, json: {} },
-    ...parts,
-  };
+  return { ...smallest().health, interval: 100, timeout: 1000, ...parts };
 }
 
 export type ServiceParts = Partial<Omit<ServiceConfig, 'health'>> & { health?: Partial<HealthConfig> };
 
 export function serviceConfig({ health, ...parts }: ServiceParts = {}): ServiceConfig {
-  return {
-    name: 'backend',
-    route: { host: '*', path: '/' },
-    command: ['node', 'server.js'],
-    cwd: '/srv/app',
-    release: 'v1',
-    replicas: 1,
-    maxReplicas: 2,
-    env: {},
-    health: healthConfig(health),
-    bake: { for: 0 },
-    drain: { timeout: 30_000 },
-    stop: { signal: 'SIGTERM', timeout: 10_000 },
-    keep: 600_000,
-    keepalive: { connections: 32, idle: 4000 },
-    connectTimeout: 1000,
-    passive: { maxFails: 3, failTimeout: 2000 },
-    ...parts,
-  };
+  const { envFile: _, ...defaults } = smallest();
+  const resolved = { name: 'backend', cwd: '/srv/app', env: {}, maxReplicas: 2, health: healthConfig(health) };
+  return { ...defaults, ...resolved, ...parts } as unknown as ServiceConfig;
 }
 
-export function config(parts: Partial<Config> = {}): Config {
-  return {
-    file: '/srv/app/turnout.yaml',
-    state: '/srv/app/.turnout',
-    runtime: 'process',
-    ports: { from: 20_000, to: 20_999 },
-    gateway: { listen: { host: '127.0.0.1', port: 8080 }, control: 'unix', managed: true, workers: 'auto' },
-    api: { listen: { host: '127.0.0.1', port: 8090 } },
-    services: [serviceConfig()],
-    secrets: [],
-    ...parts,
-  };
+export function config({ services = [serviceConfig()], ...parts }: Partial<Config> = {}): Config {
+  const defaults = configSchema.parse({ services: { backend: SMALLEST } });
+  const resolved = { file: '/srv/app/turnout.yaml', state: '/srv/app/.turnout', secrets: [] };
+  return { ...defaults, ...resolved, services, ...parts } as unknown as Config;
+}
+
+const SMALLEST = { command: ['node', 'server.js'], health: '/health' };
+
+function smallest() {
+  return serviceSchema.parse(SMALLEST);
 }

@@ -91,3 +91,9 @@ test('another color dying does not fail the gate but is revived', () => {
 test.each(['warming', 'waiting'] as const)('nothing is done in %s', (phase) => {
   expect(decide(healthy, deploying(phase, 0), config, NOW)).toBeNull();
 });
+
+test.each(['gating', 'switching'] as const)('a replica that has vanished in %s fails the deployment', (phase) => {
+  const world = observed({ route, replicas: [blue, mine(1)], proven: true });
+  const vanished = deploying(phase, NOW - 10, { of: { slots: [1, 2] } });
+  expect(decide(world, vanished, config, NOW)).toMatchObject({ do: 'fail', reason: 'replica-exited' });
+});
