@@ -61,7 +61,14 @@ export function switchTo(
       'Wait until its checks have passed, or add ?force=1.',
     );
   const weights = color === 'blue' ? { blue: 100, green: 0 } : { blue: 0, green: 100 };
-  return Object.assign({}, current, { generation: current.generation + 1, active: color, weights, changedBy, changedAt });
+  return Object.assign({}, current, {
+    generation: current.generation + 1,
+    active: color,
+    weights,
+    changedBy,
+    changedAt,
+    persisted: undefined,
+  });
 }
 
 /** If-Match: absent and `*` match whatever there is. */

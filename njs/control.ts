@@ -5,7 +5,7 @@ import { change, switchTo } from './change.ts';
 import { readTraffic } from './counters.ts';
 import { isWorker, locked } from './lock.ts';
 import { isColor, type Route } from './route.ts';
-import { readRoute, writeRoute } from './store.ts';
+import { forgetRoute, readRoute, writeRoute } from './store.ts';
 
 async function control(r: NginxHTTPRequest): Promise<void> {
   let answer: Answer;
@@ -36,6 +36,8 @@ async function respond(r: NginxHTTPRequest): Promise<Answer> {
   if (noun === 'health' && service === undefined) return only(r, 'GET') || health();
   if (noun === 'routes' && service === undefined) return only(r, 'GET') || routes();
   if (service === undefined || !(noun === 'routes' || noun === 'traffic')) return nothingHere(r);
+  // Of a service that was removed from turnout.yaml, only the route can still be forgotten.
+  if (noun === 'routes' && verb === undefined && r.method === 'DELETE') return forget(r, service);
   if (!turnout_gateway.services[service]) return unknownService(service);
   if (noun === 'traffic') return verb !== undefined ? nothingHere(r) : only(r, 'GET') || traffic(r, service);
   if (verb === undefined) return r.method === 'PUT' ? put(r, service) : only(r, 'GET', 'GET, PUT') || route(service);
@@ -71,6 +73,23 @@ async function put(r: NginxHTTPRequest, service: string): Promise<Answer> {
     );
   }
   return exclusively(r, service, (current) => change(service, current, wanted, r.headersIn['If-Match'], changedBy(r), now()));
+}
+
+async function forget(r: NginxHTTPRequest, service: string): Promise<Answer> {
+  if (turnout_gateway.services[service]) {
+    return problem(
+      409,
+      'service-serves',
+      `${service} is in turnout.yaml`,
+      'Remove it there and reload; its route is forgotten then.',
+    );
+  }
+  if (!/^[a-z][a-z0-9-]*$/.test(service)) return unknownService(service);
+  const done = await withLock(r, service, () => {
+    forgetRoute(service);
+    return { status: 200, body: { service, forgotten: true } };
+  });
+  return done || busy(`the lock of ${service}`);
 }
 
 async function flip(r: NginxHTTPRequest, service: string, color: string): Promise<Answer> {
@@ -116,27 +135,17 @@ async function exclusively(
       );
     return { status: 200, etag: decision.generation, body: Object.assign({}, decision, { persisted: false }) };
   });
-  return (
-    answer ||
-    problem(
-      503,
-      'locked',
-      `the lock of ${service} was not free within 2 s`,
-      'A worker hangs while it holds the lock; restart the gateway.',
-    )
-  );
+  return answer || busy(`the lock of ${service}`);
 }
 
 async function traffic(r: NginxHTTPRequest, service: string): Promise<Answer> {
   const found = await withLock(r, 'traffic', () => readTraffic(service));
-  return found
-    ? { status: 200, body: found }
-    : problem(
-        503,
-        'locked',
-        'the lock of the counters was not free within 2 s',
-        'A worker hangs while it holds the lock; restart the gateway.',
-      );
+  return found ? { status: 200, body: found } : busy('the lock of the counters');
+}
+
+function busy(what: string): Answer {
+  const hint = 'A worker hangs while it holds the lock; restart the gateway.';
+  return problem(503, 'locked', `${what} was not free within 2 s`, hint);
 }
 
 function withLock<T>(r: NginxHTTPRequest, name: string, critical: () => T): Promise<T | undefined> {

@@ -1,7 +1,7 @@
 /** Reads what tally() counted, and lets go of what a dead worker left in flight. */
 import fs from 'fs';
 import { isWorker } from './lock.ts';
-import type { Color } from './route.ts';
+import { COLORS, type Color } from './route.ts';
 import { BUCKETS, type ColorTraffic, type Traffic } from './traffic.ts';
 
 /** Keys read at most: services x sets x workers x (1 + classes x buckets) stays far below. */
@@ -27,16 +27,35 @@ export function readTraffic(service: string): Traffic {
     const traffic = colors[color];
     if (end === '') {
       traffic.started += count;
-      if (alive[pid] && pid !== '0') traffic.inFlight += count;
+      inFlight(traffic, parts[2] as string, alive[pid] && pid !== '0' ? count : 0);
     } else {
       const statusClass = CLASSES[end.charAt(0)] as string;
       traffic.finished[statusClass] = (traffic.finished[statusClass] || 0) + count;
       const bucket = end.charCodeAt(1) - 97;
       traffic.durations[bucket] = (traffic.durations[bucket] as number) + count;
-      if (alive[pid] && pid !== '0') traffic.inFlight -= count;
+      inFlight(traffic, parts[2] as string, alive[pid] && pid !== '0' ? -count : 0);
     }
   });
-  return { service, buckets: BUCKETS, colors };
+  COLORS.forEach((color) => dropZeros(colors[color].inFlightBySet));
+  return { service, epoch: epoch(), buckets: BUCKETS, colors };
+}
+
+function inFlight(traffic: ColorTraffic, set: string, count: number): void {
+  traffic.inFlight += count;
+  traffic.inFlightBySet[set] = (traffic.inFlightBySet[set] || 0) + count;
+}
+
+function dropZeros(bySet: { [set: string]: number }): void {
+  Object.keys(bySet).forEach((set) => {
+    if (bySet[set] === 0) delete bySet[set];
+  });
+}
+
+/** Lives as long as the zones: whoever asks first names it. */
+function epoch(): string {
+  const routes = ngx.shared.turnout_routes as NgxSharedDict<string>;
+  routes.add('/epoch', `${Date.now()}.${process.pid}`);
+  return routes.get('/epoch') as string;
 }
 
 /** A dead worker's counts go to pid 0, whose requests are never in flight. */
@@ -52,5 +71,6 @@ function nothing(): ColorTraffic {
     finished: { '1xx': 0, '2xx': 0, '3xx': 0, '4xx': 0, '5xx': 0, '499': 0 },
     durations: BUCKETS.map(() => 0).concat(0),
     failedOver: 0,
+    inFlightBySet: {},
   };
 }

@@ -29,6 +29,8 @@ export interface Route {
   changedBy: string;
   /** ISO 8601 */
   changedAt: string;
+  /** False: in memory alone, because the disk did not take it. Absent otherwise. */
+  persisted?: boolean;
 }
 
 export function isColor(value: unknown): value is Color {

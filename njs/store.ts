@@ -20,6 +20,19 @@ function readText(file: string): string | undefined {
   }
 }
 
+/** As if it had never been: the keys, then the files. */
+export function forgetRoute(service: string): void {
+  zone().delete(service);
+  zone().delete(`${service}/route`);
+  [fileOf(service), `${fileOf(service)}.previous`].forEach((file) => {
+    try {
+      fs.unlinkSync(file);
+    } catch (_) {
+      // It was not there.
+    }
+  });
+}
+
 /**
  * Puts the route in force: the file first, so that what was acknowledged survives, then the zone. Answers whether the
  * file was written; when it was not and `force` is not given, nothing has changed.
@@ -27,7 +40,7 @@ function readText(file: string): string | undefined {
 export function writeRoute(route: Route, force: boolean): boolean {
   const persisted = persist(route);
   if (!persisted && !force) return false;
-  const text = formatRoute(route);
+  const text = formatRoute(persisted ? route : Object.assign({}, route, { persisted: false }));
   try {
     // The complete route first: while the plain key is empty, and before it names another upstream, it already decides.
     zone().set(`${route.service}/route`, text);

@@ -12,10 +12,14 @@ export interface ColorTraffic {
   /** How many finished within each bound of BUCKETS, not cumulated; the last is everything slower. */
   durations: number[];
   failedOver: number;
+  /** In flight by the set of slots that was picked, e.g. "1-2"; sets with none are left out. */
+  inFlightBySet: { [set: string]: number };
 }
 
 export interface Traffic {
   service: string;
+  /** Another one: the counters began anew, because nginx was restarted. */
+  epoch: string;
   buckets: number[];
   colors: Record<Color, ColorTraffic>;
 }

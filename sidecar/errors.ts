@@ -76,6 +76,19 @@ const TABLE = {
   },
   'runtime-unusable': { status: 503, exit: 8, title: 'The runtime cannot be used', hint: 'See the message for what failed.' },
   'gateway-unusable': { status: 503, exit: 8, title: 'The gateway cannot be used', hint: 'See <state>/gateway/error.log.' },
+  'service-serves': {
+    status: 409,
+    exit: 3,
+    title: 'A service that serves would be removed',
+    hint: 'Add --remove to drain and stop it; nothing was changed.',
+  },
+  'not-waiting': {
+    status: 409,
+    exit: 2,
+    title: 'The deployment does not wait for promotion',
+    hint: '`turnout status` shows its phase.',
+  },
+  'not-running': { status: 409, exit: 2, title: 'The deployment has ended', hint: '`turnout history` shows how.' },
   'not-persisted': {
     status: 507,
     exit: 8,

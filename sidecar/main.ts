@@ -1,17 +1,24 @@
 import { mkdir } from 'node:fs/promises';
-import type { Server } from 'node:http';
 import { join } from 'node:path';
+import cron from 'node-cron';
 import { createApp } from './api/app.ts';
 import { listen } from './api/listen.ts';
 import { loadToken } from './api/token.ts';
 import { systemClock } from './clock.ts';
 import { formatAddress } from './config/address.ts';
-import type { Config } from './config/config.ts';
+import type { Config, ServiceConfig } from './config/config.ts';
+import { loadConfig } from './config/load.ts';
 import { redact } from './config/redact.ts';
 import { Conductor } from './deploy/conductor.ts';
+import { Fleet, type Reloaded } from './deploy/fleet.ts';
+import type { Ports } from './deploy/ports.ts';
 import { GatewayClient } from './gateway/client.ts';
 import { gatewayFolder, installGateway, type NginxHome } from './gateway/install.ts';
 import { GatewaySupervisor } from './gateway/supervisor.ts';
+import { check } from './health/check.ts';
+import { hookRunner } from './hooks/runner.ts';
+import { webhookEvent } from './hooks/webhook-event.ts';
+import { Webhooks } from './hooks/webhooks.ts';
 import type { Log } from './log.ts';
 import { ProcessRuntime } from './runtime/process/process-runtime.ts';
 import { Journal } from './store/journal.ts';
@@ -20,34 +27,44 @@ import { lockState } from './store/lock.ts';
 import { Slots } from './store/slots.ts';
 
 export interface Sidecar {
+  /** Reads turnout.yaml again; applied or refused whole. */
+  reload(options: { remove: boolean }): Promise<Reloaded>;
   /** Stops the gateway and every replica of the state folder, adopted ones included. */
   stop(): Promise<void>;
 }
+
+/** For replicas of a service that turnout.yaml does not name any more. */
+const DEFAULT_STOP = { signal: 'SIGTERM' as const, timeout: 10_000 };
+/** Every 10 s: processes that carry our mark and belong to nothing. */
+const SWEEP = '*/10 * * * * *';
 
 /**
  * Puts everything together and starts it, in the order in which each part needs the others: the state folder is ours,
  * addresses are known, the gateway answers, replicas are conducted, the API listens. What was started is stopped again
  * when a later part cannot start.
  */
-export async function startSidecar(config: Config, nginx: NginxHome, env: NodeJS.ProcessEnv, log: Log): Promise<Sidecar> {
+export async function startSidecar(first: Config, nginx: NginxHome, env: NodeJS.ProcessEnv, log: Log): Promise<Sidecar> {
+  let config = first;
   const clock = systemClock;
   const undo: (() => Promise<unknown>)[] = [];
   const stop = async () => {
     for (const step of undo.splice(0).reverse()) await step();
   };
+  const clean = (text: string) => redact(text, config.secrets);
+  const stopOf = (service: string) => config.services.find((one) => one.name === service)?.stop ?? DEFAULT_STOP;
   try {
     await mkdir(config.state, { recursive: true, mode: 0o700 });
     undo.push(await lockState(config.state));
     const token = await loadToken(config.state);
-    const slots = await Slots.allocate(config);
-    const addressOf = slots.address.bind(slots);
+    let slots = await Slots.allocate(config);
+    const addressOf: Ports['addressOf'] = (...slot) => slots.address(...slot);
     const { journal, events, torn } = await Journal.open(join(config.state, 'journal.jsonl'));
     undo.push(() => journal.close());
     if (torn !== null) log.warn({ bytes: torn.length }, 'the last line of the journal was torn by a crash and is dropped');
 
     // The API's address is taken before anything is started: a stranger there must not cost a running gateway.
-    const server: Server = await listen(config.api.listen);
-    undo.push(() => new Promise((resolve) => server.close(resolve) && server.closeAllConnections()));
+    const api = await listen(config.api.listen);
+    undo.push(() => api.close());
 
     const folder = gatewayFolder(config.state);
     const changed = await installGateway(config, addressOf, nginx);
@@ -56,38 +73,73 @@ export async function startSidecar(config: Config, nginx: NginxHome, env: NodeJS
     await supervisor.start(changed);
     undo.push(async () => {
       await supervisor.stop();
-      const stopOf = (service: string) => config.services.find((one) => one.name === service)?.stop ?? DEFAULT_STOP;
       await Promise.all((await runtime.list()).map((replica) => runtime.stop(replica, stopOf(replica.service))));
     });
 
     const gateway = new GatewayClient(folder);
     undo.push(() => gateway.close());
-    const ports = { gateway, runtime, clock, addressOf };
+    let webhooks = new Webhooks({ webhooks: config.webhooks, clock, log });
+    undo.push(() => webhooks.stop());
+    const ports: Ports = {
+      gateway,
+      runtime,
+      clock,
+      journal,
+      check,
+      runHook: hookRunner(() => config, env),
+      publish: (event, deployment) => {
+        const told = webhookEvent(event, deployment);
+        if (told) webhooks.publish(told);
+      },
+      addressOf,
+    };
     const records = loadRecords(events, clock);
-    const conductors = config.services.map(
-      (service) =>
-        new Conductor({
-          config: service,
-          record: records(service.name),
-          journal,
-          ports,
-          log,
-          redact: (text) => redact(text, config.secrets),
-        }),
-    );
-    undo.push(() => Promise.all(conductors.map((conductor) => conductor.stop())));
-    for (const conductor of conductors) conductor.start();
-    server.on('request', createApp({ conductors, token, log }));
+    const fleet = new Fleet(config, {
+      make: (service) => new Conductor({ config: service, record: records(service.name), ports, log, redact: clean }),
+      apply: async (next, limit) => {
+        slots = await Slots.allocate(next);
+        if (await installGateway(next, addressOf, nginx)) await supervisor.reload(limit);
+      },
+      forget: (service) => forgetService(service, runtime, gateway),
+      log,
+    });
+    undo.push(() => fleet.stop());
+    fleet.start();
+
+    const sweep = cron.schedule(SWEEP, () => sweepStrays(runtime, log), { noOverlap: true });
+    undo.push(async () => sweep.destroy());
+    const reload = async (options: { remove: boolean }) => {
+      const next = await loadConfig(config.file, env);
+      const done = await fleet.reload(next, options);
+      const old = webhooks;
+      webhooks = new Webhooks({ webhooks: next.webhooks, clock, log });
+      config = next;
+      void old.stop();
+      return done;
+    };
+    api.serve(createApp({ conductors: () => fleet.conductors, reload, token, log }));
     log.info(
       { api: `http://${formatAddress(config.api.listen)}`, gateway: `http://${formatAddress(config.gateway.listen)}` },
       'turnout is up',
     );
-    return { stop };
+    return { reload, stop };
   } catch (error) {
     await stop();
     throw error;
   }
 }
 
-/** For replicas of a service that turnout.yaml does not name any more. */
-const DEFAULT_STOP = { signal: 'SIGTERM' as const, timeout: 10_000 };
+async function sweepStrays(runtime: ProcessRuntime, log: Log): Promise<void> {
+  try {
+    const ended = await runtime.sweep();
+    if (ended.length > 0) log.warn({ ended }, 'processes that belonged to nothing are ended');
+  } catch (error) {
+    log.warn({ error: (error as Error).message }, 'the sweep for strays failed');
+  }
+}
+
+async function forgetService(service: ServiceConfig, runtime: ProcessRuntime, gateway: GatewayClient): Promise<void> {
+  const replicas = await runtime.list(service.name);
+  await Promise.all(replicas.map((replica) => runtime.stop(replica, service.stop)));
+  await gateway.forget(service.name);
+}

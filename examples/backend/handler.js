@@ -7,7 +7,7 @@ const LONGEST_MS = 600_000;
 const READING = ['GET', 'HEAD'];
 
 /** The request handler: one look-up by path, one by method, and nothing else on the way of a plain request. */
-export function createHandler({ identity, faults, replies, streams }) {
+export function createHandler({ identity, faults, dependencies, replies, streams }) {
   const { service, color, release, slot, pid } = identity;
   const greeting = `${JSON.stringify({ message: `Hello from ${service}`, service, color, release, slot, pid })}\n`;
   const greetingHeaders = replies.jsonHeaders(greeting);
@@ -22,8 +22,8 @@ export function createHandler({ identity, faults, replies, streams }) {
     ['/ws', { methods: READING, answer: answerNoUpgrade }],
   ]);
 
-  function answerHealth(_req, res) {
-    const health = readHealth(identity, faults);
+  async function answerHealth(_req, res) {
+    const health = await readHealth(identity, faults, dependencies);
     replies.json(res, health.status === 'healthy' ? 200 : 503, health, 'cache-control', 'no-store');
   }
 

@@ -1,4 +1,5 @@
 import { createServer } from 'node:http';
+import { readDependencies } from './dependencies.js';
 import { drainOnSignal } from './drain.js';
 import { readFaults, startFaults } from './faults.js';
 import { createHandler, withFaults } from './handler.js';
@@ -9,13 +10,13 @@ import { EchoSockets } from './sockets.js';
 import { EventStreams } from './stream.js';
 import { upgradeWith } from './upgrade.js';
 
-const { address, faults } = readSettings(process.env);
+const { address, faults, dependencies } = await readSettings(process.env);
 const identity = readIdentity(process.env);
 const replies = new Replies(identityHeaders(identity));
 const streams = new EventStreams(replies, identity);
 const sockets = new EchoSockets(identity, identityHeaders(identity));
 const faulty = (handler) => withFaults(handler, faults, replies);
-const plain = createHandler({ identity, faults, replies, streams });
+const plain = createHandler({ identity, faults, dependencies, replies, streams });
 const handler = faulty(plain);
 
 // keepAliveTimeout stays at Node's 5 s: Turnout's gateway drops its idle connections after 4 s (`keepalive.idle`), so it is
@@ -39,9 +40,9 @@ const listen = () => replies.draining || server.listen({ ...address, backlog: 40
 if (faults.startDelayS > 0) setTimeout(listen, faults.startDelayS * 1000);
 else listen();
 
-function readSettings(env) {
+async function readSettings(env) {
   try {
-    return { address: readAddress(env), faults: readFaults(env) };
+    return { address: readAddress(env), faults: readFaults(env), dependencies: await readDependencies(env) };
   } catch (error) {
     if (!(error instanceof SettingError)) throw error;
     process.stderr.write(`${error.message}\n`);

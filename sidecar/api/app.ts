@@ -3,23 +3,27 @@ import express, { type ErrorRequestHandler, type RequestHandler } from 'express'
 import type { Conductor } from '../deploy/conductor.ts';
 import { TurnoutError } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { readBody, reloadBody } from './body.ts';
 import { deploymentRoutes } from './deployments.ts';
 import { serviceRoutes } from './services.ts';
 import { sameToken } from './token.ts';
 
 export interface ApiParts {
-  conductors: Conductor[];
+  /** Those there are now: a reload adds and removes some. */
+  conductors: () => Conductor[];
+  /** Reads turnout.yaml again; see main.ts. */
+  reload: (options: { remove: boolean }) => Promise<object>;
   token: string;
   log: Log;
 }
 
 /** The sidecar's API: JSON in, JSON or problem+json out; a token for everything but the two probes. */
-export function createApp({ conductors, token, log }: ApiParts): RequestListener {
+export function createApp({ conductors, reload, token, log }: ApiParts): RequestListener {
   const app = express();
   app.disable('x-powered-by');
   app.get('/healthz', (_request, response) => void response.json({ status: 'ok' }));
   app.get('/readyz', async (_request, response) => {
-    const views = await Promise.all(conductors.map((conductor) => conductor.view()));
+    const views = await Promise.all(conductors().map((conductor) => conductor.view()));
     const silent = views.filter((view) => view.gateway === 'unreachable').map((view) => view.name);
     response
       .status(silent.length > 0 ? 503 : 200)
@@ -29,6 +33,9 @@ export function createApp({ conductors, token, log }: ApiParts): RequestListener
   app.use(express.json({ limit: '64kb', type: () => true }));
   app.use('/v1/services', serviceRoutes(conductors));
   app.use('/v1/deployments', deploymentRoutes(conductors));
+  app.post('/v1/reload', async (request, response) => {
+    response.json(await reload(readBody(reloadBody, request.body)));
+  });
   app.use((request) => {
     throw new TurnoutError('not-found', `there is nothing at ${request.method} ${request.path}`);
   });

@@ -15,6 +15,7 @@ const release = z
   .string({ error: (issue) => `found ${JSON.stringify(issue.input)}, expected a label such as "v2"` })
   .refine(isRelease, { error: (issue) => `found ${JSON.stringify(issue.input)}, expected ${RELEASE}` });
 
-export const deployBody = z.strictObject({ release, force: z.boolean().default(false) });
+export const deployBody = z.strictObject({ release, force: z.boolean().default(false), hold: z.boolean().default(false) });
 export const switchBody = z.strictObject({ color, force: z.boolean().default(false) });
 export const emptyBody = z.strictObject({});
+export const reloadBody = z.strictObject({ remove: z.boolean().default(false) });

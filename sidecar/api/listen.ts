@@ -1,12 +1,27 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type RequestListener } from 'node:http';
 import { formatAddress } from '../config/address.ts';
 import type { Address } from '../config/config.ts';
 import { TurnoutError } from '../errors.ts';
 
-/** A server that has the address; requests wait until a handler is set. */
-export function listen(address: Address): Promise<Server> {
+export interface Listening {
+  /** Answers from now on, also what came before. */
+  serve(handler: RequestListener): void;
+  close(): Promise<void>;
+}
+
+/** Takes the address at once; requests wait until there is somebody to serve them. */
+export function listen(address: Address): Promise<Listening> {
   return new Promise((resolve, reject) => {
-    const server = createServer();
+    let serve: (handler: RequestListener) => void = () => undefined;
+    const handler = new Promise<RequestListener>((ready) => {
+      serve = ready;
+    });
+    const server = createServer((request, response) => void handler.then((answer) => answer(request, response)));
+    const close = () =>
+      new Promise<void>((closed) => {
+        server.close(() => closed());
+        server.closeAllConnections();
+      });
     server.once('error', (error: NodeJS.ErrnoException) => {
       const why = error.code === 'EADDRINUSE' ? 'another process listens there' : error.message;
       reject(
@@ -15,6 +30,6 @@ export function listen(address: Address): Promise<Server> {
         }),
       );
     });
-    server.listen(address.port, address.host, () => resolve(server));
+    server.listen(address.port, address.host, () => resolve({ serve, close }));
   });
 }

@@ -4,17 +4,19 @@ import { TurnoutError } from '../errors.ts';
 import { deployBody, emptyBody, readBody, switchBody } from './body.ts';
 
 /** Everything below /v1/services. */
-export function serviceRoutes(conductors: Conductor[]): Router {
+export function serviceRoutes(conductors: () => Conductor[]): Router {
   const router = Router();
   const find = (request: Request<{ service: string }>): Conductor => {
-    const found = conductors.find((conductor) => conductor.name === request.params.service);
+    const found = conductors().find((conductor) => conductor.name === request.params.service);
     if (found) return found;
-    const known = conductors.map((conductor) => conductor.name).join(', ');
+    const known = conductors()
+      .map((conductor) => conductor.name)
+      .join(', ');
     throw new TurnoutError('unknown-service', `there is no service "${request.params.service}", expected one of: ${known}`);
   };
 
   router.get('/', async (_request, response) => {
-    response.json({ services: await Promise.all(conductors.map((conductor) => conductor.view())) });
+    response.json({ services: await Promise.all(conductors().map((conductor) => conductor.view())) });
   });
   router.get('/:service', async (request, response) => {
     response.json(await find(request).view());
@@ -27,7 +29,10 @@ export function serviceRoutes(conductors: Conductor[]): Router {
   });
   router.post('/:service/deployments', async (request, response) => {
     const conductor = find(request);
-    const { deployment, noop } = await conductor.deploy({ ...readBody(deployBody, request.body), by: callerOf(request) });
+    const { deployment, noop } = await conductor.commands.deploy({
+      ...readBody(deployBody, request.body),
+      by: callerOf(request),
+    });
     response
       .status(noop ? 200 : 202)
       .location(`/v1/deployments/${deployment.id}`)
@@ -36,12 +41,12 @@ export function serviceRoutes(conductors: Conductor[]): Router {
   router.post('/:service/switch', async (request, response) => {
     const conductor = find(request);
     const { color, force } = readBody(switchBody, request.body);
-    response.json(await conductor.switchTo(color, { force, by: callerOf(request) }));
+    response.json(await conductor.commands.switchTo(color, { force, by: callerOf(request) }));
   });
   router.post('/:service/rollback', async (request, response) => {
     const conductor = find(request);
     readBody(emptyBody, request.body);
-    const done = await conductor.rollback(callerOf(request));
+    const done = await conductor.commands.rollback(callerOf(request));
     if ('route' in done) response.json(done.route);
     else response.status(202).location(`/v1/deployments/${done.deployment.id}`).json(done.deployment);
   });
@@ -49,7 +54,7 @@ export function serviceRoutes(conductors: Conductor[]): Router {
 }
 
 /** Who asks, for the history: the header X-Turnout-By, as the CLI sends it; else `api`. */
-function callerOf(request: Request): string {
+export function callerOf(request: Request): string {
   const given = request
     .get('x-turnout-by')
     ?.replace(/[^\x20-\x7e]/g, '')

@@ -40,8 +40,9 @@ export class ApiClient {
       });
       answer = { statusCode, text: await stream.text() };
     } catch (error) {
-      const { code, message } = error as NodeJS.ErrnoException;
-      throw new TurnoutError('sidecar-unreachable', `${this.origin} does not answer: ${code ?? message}`, { cause: error });
+      const { name, code, message } = error as NodeJS.ErrnoException;
+      const why = name === 'TimeoutError' ? `nothing came within ${PATIENCE} ms` : (code ?? message);
+      throw new TurnoutError('sidecar-unreachable', `${this.origin} does not answer: ${why}`, { cause: error });
     }
     if (answer.statusCode < 400) return JSON.parse(answer.text) as T;
     throw asError(answer);

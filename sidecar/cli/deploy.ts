@@ -6,13 +6,20 @@ import type { ApiClient } from './api-client.ts';
 import { type Common, connect, serviceOf } from './context.ts';
 import { DONE, exitCodeOf, INTERRUPTED, WAIT_TIMED_OUT } from './exit.ts';
 import { print, printJson, progress } from './output.ts';
+import { describeReceipt } from './receipt.ts';
 
 /** Milliseconds between two looks at a running deployment. */
 const LOOK = 100;
+/** Milliseconds between two tries while another deployment runs. */
+const LOCK_LOOK = 500;
 
 export interface DeployOptions extends Common {
   release: string;
   force?: boolean;
+  /** Wait for `promote` before the switch. */
+  hold?: boolean;
+  /** How long to wait for another deployment to end first. */
+  lockWait?: string;
   /** commander's `--no-wait` */
   wait: boolean;
   waitTimeout?: string;
@@ -21,11 +28,12 @@ export interface DeployOptions extends Common {
 type Accepted = Deployment & { noop: boolean };
 
 export async function deploy(named: string | undefined, options: DeployOptions): Promise<number> {
-  const limit = options.waitTimeout === undefined ? Number.POSITIVE_INFINITY : durationOf(options.waitTimeout);
+  const limit = options.waitTimeout === undefined ? Number.POSITIVE_INFINITY : durationOf('--wait-timeout', options.waitTimeout);
   const { config, api } = await connect(options);
   const service = serviceOf(config, named);
-  const body = { release: options.release, force: options.force ?? false };
-  const { noop, ...deployment } = await api.post<Accepted>(`/v1/services/${service}/deployments`, body);
+  const body = { release: options.release, force: options.force ?? false, hold: options.hold ?? false };
+  const lockWait = options.lockWait === undefined ? 0 : durationOf('--lock-wait', options.lockWait);
+  const { noop, ...deployment } = await accepted(lockWait, () => api.post<Accepted>(`/v1/services/${service}/deployments`, body));
   if (noop) {
     if (options.json) printJson({ ...deployment, noop });
     else print(`${options.release} is live and healthy in ${deployment.color} already: nothing to do (--force deploys it again)`);
@@ -37,6 +45,20 @@ export async function deploy(named: string | undefined, options: DeployOptions):
     return DONE;
   }
   return follow(api, deployment, limit, options);
+}
+
+/** Tries again for so many milliseconds while another deployment runs. */
+async function accepted(lockWait: number, post: () => Promise<Accepted>): Promise<Accepted> {
+  const until = systemClock.now() + lockWait;
+  for (let told = false; ; told = true) {
+    try {
+      return await post();
+    } catch (error) {
+      if (TurnoutError.from(error).code !== 'busy' || systemClock.now() >= until) throw error;
+      if (!told) progress(`waiting: ${(error as Error).message}`);
+      await systemClock.sleep(LOCK_LOOK);
+    }
+  }
 }
 
 /** Shows a deployment's phases as they come, until it ends. Ctrl-C only stops watching. */
@@ -73,14 +95,20 @@ export async function follow(api: ApiClient, accepted: Deployment, limit: number
 }
 
 function summary(deployment: Deployment): string {
-  const { release, color, phase, message, previous, receipt } = deployment;
-  if (phase !== 'live')
-    return `${phase}: ${release} (${deployment.reason}): ${message}${previous === null ? '' : `\n${previous} serves as before`}`;
-  return `live: ${release} in ${color}, switched ${receipt.switchedAfterMs} ms after it was accepted${previous === null ? '' : `; before: ${previous}`}`;
+  const { release, color, phase, reason, message, previous, receipt } = deployment;
+  const proof = receipt ? [describeReceipt(receipt)] : [];
+  if (phase !== 'live') return [`${phase}: ${release} (${reason}): ${message}`, ...oldRelease(deployment), ...proof].join('\n');
+  return [`live: ${release} in ${color}${previous === null ? '' : `; before: ${previous}`}`, ...proof].join('\n');
 }
 
-function durationOf(text: string): number {
+function oldRelease({ phase, previous }: Deployment): string[] {
+  if (previous === null) return [];
+  if (phase === 'failed') return [`${previous} serves as before`];
+  return phase === 'rolled-back' ? [`${previous} serves again`] : [];
+}
+
+function durationOf(option: string, text: string): number {
   const ms = parseDuration(text);
   if (ms !== undefined) return ms;
-  throw new TurnoutError('usage', `--wait-timeout is "${text}", expected ${expectedDuration(text)}`);
+  throw new TurnoutError('usage', `${option} is "${text}", expected ${expectedDuration(text)}`);
 }

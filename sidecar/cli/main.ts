@@ -24,6 +24,8 @@ function createProgram(run: (verb: Verb) => Promise<void>): Command {
   verb('deploy [service]', 'bring a release live')
     .requiredOption('--release <label>', 'what to deploy, e.g. v2')
     .option('--force', 'deploy even if that release is live and healthy')
+    .option('--hold', 'wait for turnout promote before the switch')
+    .option('--lock-wait <duration>', 'wait so long for another deployment to end, e.g. 5m')
     .option('--no-wait', 'do not wait for the end; prints the id')
     .option('--wait-timeout <duration>', 'stop waiting after e.g. 5m (exit 9); the deployment goes on')
     .action((service, options) => run(async () => (await import('./deploy.ts')).deploy(service, options)));
@@ -37,6 +39,15 @@ function createProgram(run: (verb: Verb) => Promise<void>): Command {
   verb('rollback [service]', 'back to the previous release: at once while it is warm').action((service, options) =>
     run(async () => (await import('./traffic.ts')).rollback(service, options)),
   );
+  verb('promote [service]', 'let the waiting deployment go on to the switch').action((service, options) =>
+    run(async () => (await import('./steer.ts')).promote(service, options)),
+  );
+  verb('abort [service]', 'end the running deployment; traffic stays, or goes back').action((service, options) =>
+    run(async () => (await import('./steer.ts')).abort(service, options)),
+  );
+  verb('reload', 'read turnout.yaml again: validated whole, then applied or refused whole')
+    .option('--remove', 'also remove services that serve')
+    .action((options) => run(async () => (await import('./steer.ts')).reload(options)));
   verb('history [service]', 'deployments and flips by hand, newest first').action((service, options) =>
     run(async () => (await import('./history.ts')).history(service, options)),
   );

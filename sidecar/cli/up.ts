@@ -14,9 +14,15 @@ export async function up(options: Common): Promise<number> {
   const config = await loadConfig(configFile(options), process.env);
   const log = createLog(process.stdout);
   const sidecar = await startSidecar(config, nginxHome(process.env), process.env, log);
+  const reload = () => {
+    // What was refused is in the log with its reason; the old configuration stays in force.
+    sidecar.reload({ remove: false }).catch((error: Error) => log.error({ error: error.message }, 'reload refused'));
+  };
+  process.on('SIGHUP', reload);
   const signal = await new Promise<string>((resolve) => {
     for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, resolve);
   });
+  process.off('SIGHUP', reload);
   const asked = performance.now();
   const force = () => {
     if (performance.now() - asked > TWICE) process.exit(INTERRUPTED);

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import type { Secret } from './config.ts';
 import type { Problems } from './problems.ts';
-import { SHORTEST_SECRET } from './redact.ts';
+import { keepSecret } from './redact.ts';
 import { quote, type Source } from './source.ts';
 import { expand } from './variables.ts';
 
@@ -32,7 +32,7 @@ export async function readEnvironment(
   const secrets: Secret[] = [];
   await readFiles(source, name, folder, problems, (key, value) => {
     env.set(key, value);
-    keep(secrets, key, value);
+    keepSecret(secrets, key, value);
   });
 
   const base = ['services', name, 'env'];
@@ -48,7 +48,7 @@ export async function readEnvironment(
     } = typeof raw === 'string' ? expand(raw, variables) : { text: source.text(path), used: [], problems: [] };
     if (text.includes('\0')) problems.add(offset, 'found text with a NUL character, expected text that a program can be given');
     for (const sentence of sentences) problems.add(offset, sentence);
-    for (const variable of used) keep(secrets, variable, variables[variable]!);
+    for (const variable of used) keepSecret(secrets, variable, variables[variable]!);
     env.set(key, text);
   }
   return { env: Object.fromEntries(env), secrets };
@@ -103,10 +103,6 @@ function wrongName(name: string): string | undefined {
     return `found the variable ${quote(name)}, expected another name: Turnout itself sets PORT and all TURNOUT_ variables`;
   }
   return undefined;
-}
-
-function keep(secrets: Secret[], name: string, value: string): void {
-  if (value.length >= SHORTEST_SECRET) secrets.push({ name, value });
 }
 
 function mapAt(source: Source, path: string[]): Record<string, unknown> {

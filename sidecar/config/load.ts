@@ -9,7 +9,8 @@ import { readEnvironment } from './environment.ts';
 import { Problems } from './problems.ts';
 import { configSchema, type serviceSchema } from './schema.ts';
 import { Source } from './source.ts';
-import { pathKey, refuseVariablesOutsideEnv } from './variables.ts';
+import { pathKey, refuseMisplacedVariables } from './variables.ts';
+import { readWebhooks } from './webhooks.ts';
 
 /**
  * Reads turnout.yaml. `env` is where `${VAR}` is looked up.
@@ -25,7 +26,7 @@ export async function loadConfig(file: string, env: NodeJS.ProcessEnv): Promise<
 
   const parsed = configSchema.safeParse(source.data);
   const refused = parsed.success ? new Set<string>() : report(parsed.error, source, problems);
-  refuseVariablesOutsideEnv(source, refused, problems);
+  refuseMisplacedVariables(source, refused, problems);
   check(source, folder, problems);
 
   const environments = new Map<string, Record<string, string>>();
@@ -36,14 +37,18 @@ export async function loadConfig(file: string, env: NodeJS.ProcessEnv): Promise<
     secrets.push(...environment.secrets);
   }
 
+  const { webhooks: filled, secrets: ofWebhooks } = readWebhooks(source, env, problems);
+  secrets.push(...ofWebhooks);
+
   problems.throwIfAny();
   // A schema's refusal is always among the problems; parse() gives the data its type.
-  const { state, services, ...rest } = parsed.data ?? configSchema.parse(source.data);
+  const { state, services, webhooks, ...rest } = parsed.data ?? configSchema.parse(source.data);
   return {
     file: path,
     state: resolve(folder, state),
     ...rest,
     services: Object.entries(services).map(([name, service]) => resolveService(name, service, folder, environments.get(name)!)),
+    webhooks: webhooks.map(({ format }, index) => ({ format, ...filled[index]! })),
     secrets: unique(secrets),
   };
 }
@@ -86,11 +91,12 @@ function resolveService(
   folder: string,
   env: Record<string, string>,
 ): ServiceConfig {
-  const { envFile: _, maxReplicas, ...rest } = service;
+  const { envFile: _, maxReplicas, smoke, ...rest } = service;
   return {
     name,
     ...rest,
     cwd: resolve(folder, service.cwd),
+    smoke: smoke.map(({ timeout, ...check }) => ({ ...check, timeout: timeout ?? service.health.timeout })),
     maxReplicas: maxReplicas ?? Math.max(2, service.replicas),
     env,
   };

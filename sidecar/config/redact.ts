@@ -3,6 +3,11 @@ import type { Secret } from './config.ts';
 /** Shorter values, such as `1` or `on`, stand everywhere in ordinary text: hiding them would shred it and hide nothing. */
 export const SHORTEST_SECRET = 4;
 
+/** Adds what is worth hiding. */
+export function keepSecret(secrets: Secret[], name: string, value: string): void {
+  if (value.length >= SHORTEST_SECRET) secrets.push({ name, value });
+}
+
 /** The text with `${NAME}` in place of every secret value, as it is and as it looks inside a JSON string. */
 export function redact(text: string, secrets: readonly Secret[]): string {
   const hidden = secrets

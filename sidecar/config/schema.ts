@@ -1,16 +1,19 @@
 import { z } from 'zod';
+import { bakeSchema } from './bake.ts';
+import { words } from './command.ts';
+import { healthSchema } from './health.ts';
+import { hooksSchema } from './hooks.ts';
 import { strict } from './keys.ts';
-import { address, duration, integer, matching, only, plainText, portRange, RELEASE, signal } from './values.ts';
+import { smokeSchema, warmSchema } from './requests.ts';
+import { address, duration, integer, matching, only, plainText, portRange, RELEASE, scalar, signal } from './values.ts';
+import { webhooksSchema } from './webhooks.ts';
 
 /** What turnout.yaml may hold. A key is added here when it works, and until then it stands in one of the LATER lists. */
 
-const LATER_TOP = ['docker', 'webhooks'];
+const LATER_TOP = ['docker'];
 const LATER_GATEWAY = ['tls', 'trustedProxies'];
-const LATER_SERVICE = (
-  'image pull port secrets resources scaling exposeHealth warm smoke strategy promote promoteTimeout failover sticky preview ' +
-  'pin pause maintenance buffering hooks'
-).split(' ');
-const LATER_BAKE = ['minRequests', 'onInconclusive', 'maxErrorRate', 'maxP99', 'maxRestarts', 'maxCpu', 'maxMemory', 'logErrors'];
+const LATER_SERVICE =
+  'image pull port secrets resources scaling strategy failover sticky preview pin pause maintenance buffering'.split(' ');
 
 const NOT_YET = 'does not work yet in this version';
 
@@ -30,51 +33,13 @@ const routePath = matching(
 
 export const routeSchema = strict({ host: host.default('*'), path: routePath.default('/') });
 
-const WHY_HEALTH = 'a release gets traffic only after its health check has passed';
-
-const healthMap = strict({
-  path: matching(/^\/[\x21\x22\x24-\x7e]*$/, 'a path that starts with / and has no spaces, such as /health'),
-  interval: duration(1).default(1000),
-  timeout: duration(1).default(5000),
-  retries: integer(1, 100_000).default(30),
-  successes: integer(1, 1000).default(1),
-  failures: integer(1, 1000).default(3),
-  expect: strict({
-    status: integer(200, 599).default(200),
-    json: z.record(z.string(), z.unknown(), { error: 'a map of the keys and values that the answer must have' }).default({}),
-  }).prefault({}),
-});
-
-/** `/path` is short for `{ path: /path }`. */
-const health = z
-  .unknown()
-  .superRefine((value, context) => {
-    if (value !== undefined && value !== null && value !== 'none') return;
-    const none = value === 'none' ? ` ("none" ${NOT_YET})` : '';
-    context.addIssue({
-      code: 'custom',
-      message: `a path such as /health or a map with the key path, because ${WHY_HEALTH}${none}`,
-    });
-  })
-  .transform((value) => (typeof value === 'string' ? { path: value } : value))
-  .pipe(healthMap);
-
 /** Seconds are the finest that nginx's `fail_timeout` knows. */
 const wholeSeconds = duration(1).refine((ms) => ms % 1000 === 0, { error: 'whole seconds such as 2s' });
-
-const commandError = 'a list of the program and its arguments such as [node, server.js]';
-
-const ENV_TYPES = new Set(['string', 'number', 'boolean']);
 
 export const serviceSchema = strict(
   {
     route: routeSchema.prefault({}),
-    command: z
-      .array(plainText('a word of the command (a number needs quotes)'), {
-        error: (issue) =>
-          typeof issue.input === 'string' ? `${commandError}, not one string: no shell takes it apart` : commandError,
-      })
-      .min(1, { error: commandError }),
+    command: words('[node, server.js]'),
     cwd: plainText('a folder').default('.'),
     release: matching(RELEASE, 'a label of 1 to 128 letters, digits and _ . + -, such as v1 (a number needs quotes)').default(
       'v1',
@@ -82,29 +47,21 @@ export const serviceSchema = strict(
     replicas: integer(1, 64).default(1),
     // Without a default here: it depends on `replicas`.
     maxReplicas: integer(1, 64).optional(),
-    env: z
-      .record(
-        z.string(),
-        z.custom<string | number | boolean>((value) => ENV_TYPES.has(typeof value), { error: 'text, a number, true or false' }),
-        { error: 'a map of names and values' },
-      )
-      .default({}),
+    env: z.record(z.string(), scalar('text, a number, true or false'), { error: 'a map of names and values' }).default({}),
     envFile: z
       .preprocess(
         (value) => (typeof value === 'string' ? [value] : value),
         z.array(plainText('the path of a file'), { error: 'the path of a file or a list of paths' }),
       )
       .default([]),
-    health,
-    bake: strict(
-      {
-        for: duration()
-          .refine((ms) => ms === 0, { error: `0s: baking ${NOT_YET}, so 0s is the only value now` })
-          .transform(() => 0 as const)
-          .default(0),
-      },
-      LATER_BAKE,
-    ).prefault({}),
+    health: healthSchema,
+    exposeHealth: z.boolean({ error: 'true or false' }).default(false),
+    warm: warmSchema,
+    smoke: smokeSchema,
+    promote: z.enum(['auto', 'manual'], { error: 'auto or manual' }).default('auto'),
+    promoteTimeout: duration(1).default(3_600_000),
+    bake: bakeSchema,
+    hooks: hooksSchema,
     drain: strict({ timeout: duration().default(30_000) }).prefault({}),
     stop: strict({ signal: signal().default('SIGTERM'), timeout: duration().default(10_000) }).prefault({}),
     keep: duration().default(600_000),
@@ -134,6 +91,7 @@ export const configSchema = strict(
       LATER_GATEWAY,
     ).prefault({}),
     api: strict({ listen: address().default({ host: '127.0.0.1', port: 8090 }) }).prefault({}),
+    webhooks: webhooksSchema,
     services: z
       .record(z.string(), serviceSchema, { error: 'a map of at least one service' })
       .refine((services) => Object.keys(services).length > 0, { error: 'a map of at least one service' }),

@@ -10,8 +10,15 @@ export function integer(from: number, to: number) {
   return z.int({ error }).min(from, { error }).max(to, { error });
 }
 
-export function matching(pattern: RegExp, error: string) {
+export function matching(pattern: RegExp, error: string | ((issue: { input?: unknown }) => string)) {
   return z.string({ error }).regex(pattern, { error });
+}
+
+const SCALARS = new Set(['string', 'number', 'boolean']);
+
+/** Whatever can be written as text. */
+export function scalar(error: string) {
+  return z.custom<string | number | boolean>((value) => SCALARS.has(typeof value), { error });
 }
 
 /** Only this one value works now; `why` says what about the others. */

@@ -42,12 +42,14 @@ function missing(name: string, state: string, message: string | undefined): stri
   return `the variable ${name} is ${state}${reason}, expected it in the environment or a default as in \${${name}:-default}`;
 }
 
-/** Values with variables are secrets, and only `env` is kept out of what Turnout writes and shows. */
-export function refuseVariablesOutsideEnv(source: Source, refused: ReadonlySet<string>, problems: Problems): void {
+/** Values with variables are secrets, and only these places are kept out of what Turnout writes and shows. */
+export function refuseMisplacedVariables(source: Source, refused: ReadonlySet<string>, problems: Problems): void {
   const walk = (value: unknown, path: Path): void => {
-    if (isEnvValue(path) || refused.has(pathKey(path))) return;
+    if (mayHoldVariables(path) || refused.has(pathKey(path))) return;
     if (typeof value === 'string' && value.includes('${')) {
-      const sentence = `found ${quote(value)}, expected text without \${: variables work only in the values of env`;
+      const sentence =
+        `found ${quote(value)}, expected text without \${: ` +
+        'variables work only in the values of env and in url and secret of webhooks';
       problems.add(source.place(path).offset, sentence, { alone: true });
     } else if (typeof value === 'object' && value !== null) {
       for (const [key, inner] of Object.entries(value)) walk(inner, [...path, key]);
@@ -61,6 +63,7 @@ export function pathKey(path: Path): string {
   return JSON.stringify(path.map(String));
 }
 
-function isEnvValue(path: Path): boolean {
-  return path.length === 4 && path[0] === 'services' && path[2] === 'env';
+function mayHoldVariables(path: Path): boolean {
+  if (path.length === 4) return path[0] === 'services' && path[2] === 'env';
+  return path.length === 3 && path[0] === 'webhooks' && (path[2] === 'url' || path[2] === 'secret');
 }

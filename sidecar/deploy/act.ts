@@ -1,24 +1,16 @@
-import { type Color, otherColor, type Route, type RouteColor, upstreamName } from '../../njs/route.ts';
-import type { Clock } from '../clock.ts';
+import { type Color, otherColor, type Route, type RouteColor } from '../../njs/route.ts';
 import type { ServiceConfig } from '../config/config.ts';
 import { TurnoutError } from '../errors.ts';
-import type { Gateway, RouteChange } from '../gateway/gateway.ts';
-import { judge } from '../health/verdict.ts';
-import type { ReplicaSpec, Runtime } from '../runtime/runtime.ts';
+import type { RouteChange } from '../gateway/gateway.ts';
+import type { Replica, ReplicaSpec } from '../runtime/runtime.ts';
 import type { Deployment } from '../store/deployment.ts';
 import type { ServiceRecord } from '../store/record.ts';
-import { type Observed, takesTraffic } from './observed.ts';
+import { isNamed, type Observed, takesTraffic } from './observed.ts';
+import type { Ports } from './ports.ts';
 import type { Step } from './step.ts';
 
-export interface Ports {
-  gateway: Gateway;
-  runtime: Runtime;
-  clock: Clock;
-  /** The fixed address of a slot. */
-  addressOf(service: string, color: Color, slot: number): string;
-}
-
-export type Effect = Exclude<Step, { do: 'enter' } | { do: 'fail' }>;
+/** Steps that change the world; the others only ask it, or only record. */
+export type Effect = Exclude<Step, { do: 'enter' | 'fail' | 'hook' | 'prove' | 'warm' | 'smoke' }>;
 
 /** What a step is done with: the snapshot that it was decided on. */
 export interface Situation {
@@ -30,62 +22,81 @@ export interface Situation {
 
 const EMPTY: RouteColor = { slots: [], release: null, ready: false };
 
-/** Performs one effect. Every write of the route names the generation it was decided on, so a hand that was faster wins. */
-export async function act(step: Effect, { config, observed, record, deployment }: Situation, ports: Ports): Promise<void> {
+/**
+ * Performs one effect. Every write of the route names the generation it was decided on, so a hand that was faster wins.
+ * Answers the route that it wrote; null when it wrote none.
+ */
+export async function act(
+  step: Effect,
+  { config, observed, record, deployment }: Situation,
+  ports: Pick<Ports, 'gateway' | 'runtime' | 'addressOf'>,
+): Promise<Route | null> {
   const route = observed.route === 'unknown' ? null : observed.route;
   const by = deployment ? `deployment ${deployment.id}` : 'sidecar';
-  const put = (change: RouteChange) => ports.gateway.put(config.name, change, { ifMatch: route?.generation ?? 0, by });
+  const put = (change: RouteChange, force = false) =>
+    ports.gateway.put(config.name, change, { ifMatch: route?.generation ?? 0, by, force });
   const running = (): Deployment => {
     if (!deployment) throw new TurnoutError('internal', `${step.do} without a running deployment`);
     return deployment;
   };
+  const ofSlot = (color: Color, slot: number) => observed.replicas.filter((one) => one.color === color && one.slot === slot);
+  const stopAll = (replicas: Replica[]) => allOrFirstError(replicas.map((replica) => ports.runtime.stop(replica, config.stop)));
   switch (step.do) {
     case 'start': {
       const specs = step.slots.map((slot) => specOf(config, step.color, slot, running().release, running().id, ports));
       await allOrFirstError(specs.map((spec) => ports.runtime.start(spec)));
-      return;
+      return null;
     }
     case 'revive': {
-      const dead = observed.replicas.filter((one) => one.color === step.color && one.slot === step.slot);
-      for (const replica of dead) await ports.runtime.stop(replica, config.stop);
+      await stopAll(ofSlot(step.color, step.slot).filter((one) => !one.alive));
       const { release, id } = lastIn(record, step.color, route);
       await ports.runtime.start(specOf(config, step.color, step.slot, release, id, ports));
-      return;
+      return null;
     }
     case 'register': {
-      if (!route) return;
       const { slots, release } = running();
-      await put(withColor(route, step.color, { slots, release, ready: false }));
-      return;
+      return route && put(withColor(route, step.color, { slots, release, ready: false }));
     }
-    case 'prove':
-      await prove(step.color, running().slots, config, ports);
-      return;
+    case 'reroute':
+      return route && put(withColor(route, step.color, { ...route.colors[step.color], slots: step.slots }));
+    case 'replace': {
+      const present = await ports.gateway.route(config.name);
+      if (present?.colors[step.color].slots.includes(step.slot)) {
+        throw new TurnoutError('route-changed', `the route names slot ${step.slot} of ${step.color} again`);
+      }
+      await stopAll(ofSlot(step.color, step.slot));
+      return null;
+    }
+    case 'ready':
+      return route && put(withColor(route, step.color, { ...route.colors[step.color], ready: true }));
     case 'switch': {
       const { slots, release } = running();
-      await put(allTo(step.color, route, { slots, release, ready: true }));
-      return;
+      return put(allTo(step.color, route, { slots, release, ready: true }));
+    }
+    case 'switch-back': {
+      if (!route) return null;
+      const change = allTo(step.color, route, route.colors[step.color]);
+      const lost = otherColor(step.color);
+      // A full disk must not keep traffic on a bad release.
+      return put({ ...change, colors: { ...change.colors, [lost]: { ...route.colors[lost], ready: false } } }, true);
     }
     case 'seed': {
       const last = record.flips.at(-1);
-      if (last) await put(allTo(step.color, null, { slots: last.slots, release: last.release, ready: true }));
-      return;
+      return last ? put(allTo(step.color, null, { slots: last.slots, release: last.release, ready: true })) : null;
     }
     case 'retire':
-      if (route?.colors[step.color].ready) await put(withColor(route, step.color, { ...route.colors[step.color], ready: false }));
-      return;
+      if (!route?.colors[step.color].ready) return null;
+      return put(withColor(route, step.color, { ...route.colors[step.color], ready: false }), true);
     case 'clear':
-      if (route) await put(withColor(route, step.color, EMPTY));
-      return;
+      return route && put(withColor(route, step.color, EMPTY));
     case 'stop': {
       // The last look: whatever was believed before, a color with traffic is never stopped.
       const present = await ports.gateway.route(config.name);
-      if (takesTraffic(present, step.color) || (present?.colors[step.color].slots.length ?? 0) > 0) {
+      if (takesTraffic(present, step.color) || isNamed(present, step.color)) {
         throw new TurnoutError('route-changed', `the route names ${step.color} again`);
       }
-      const going = observed.replicas.filter((one) => step.replicas.includes(one.id));
-      await allOrFirstError(going.map((replica) => ports.runtime.stop(replica, config.stop)));
-      return;
+      await stopAll(observed.replicas.filter((one) => step.replicas.includes(one.id)));
+      return null;
     }
   }
 }
@@ -115,7 +126,7 @@ function specOf(
   slot: number,
   release: string,
   deployment: string,
-  ports: Ports,
+  ports: Pick<Ports, 'gateway' | 'runtime' | 'addressOf'>,
 ): ReplicaSpec {
   const fill = (text: string) => text.replaceAll('{release}', release);
   return {
@@ -129,17 +140,6 @@ function specOf(
     cwd: fill(config.cwd),
     env: Object.fromEntries(Object.entries(config.env).map(([name, value]) => [name, fill(value)])),
   };
-}
-
-/** One request for each replica through nginx itself: its failure marks, its connections. */
-async function prove(color: Color, slots: number[], config: ServiceConfig, ports: Ports): Promise<void> {
-  const upstream = upstreamName(config.name, color, slots);
-  for (let asked = 0; asked < slots.length; asked++) {
-    const { path, timeout, expect } = config.health;
-    const answer = await ports.gateway.probe(upstream, path, timeout);
-    const verdict = judge(`GET ${path} through nginx to ${upstream}`, answer.status, answer.body, expect);
-    if (!verdict.ok) throw new TurnoutError('gateway-unusable', verdict.detail);
-  }
 }
 
 /** Waits for all, so that nothing goes on in the background, then rejects with the first error. */

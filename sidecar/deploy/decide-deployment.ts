@@ -1,102 +1,159 @@
-import type { Color, Route } from '../../njs/route.ts';
-import type { ServiceConfig } from '../config/config.ts';
-import type { Deployment } from '../store/deployment.ts';
-import type { ServiceRecord } from '../store/record.ts';
+import { type Color, otherColor } from '../../njs/route.ts';
+import { type Deployment, hadTraffic } from '../store/deployment.ts';
+import type { Known } from './decide.ts';
+import { decideBake } from './decide-bake.ts';
 import { retire } from './decide-retirement.ts';
-import { type Observed, type ObservedReplica, replicasOf, takesTraffic } from './observed.ts';
+import { isNamed, type ObservedReplica, replicasOf, takesTraffic } from './observed.ts';
 import type { Step } from './step.ts';
 
 /** Milliseconds that a switch may fail to be written before the deployment gives up. */
 const SWITCH_LIMIT = 30_000;
 
+/** A running deployment, seen from its own color. */
+export interface Running extends Known {
+  deployment: Deployment;
+  color: Color;
+  /** Its own replicas, dead ones included. */
+  mine: ObservedReplica[];
+  /** Since the present phase began, in milliseconds. */
+  elapsed: number;
+}
+
 /** The next step of a running deployment. */
-export function decideDeployment(
-  deployment: Deployment,
-  route: Route | null,
-  observed: Observed,
-  record: ServiceRecord,
-  config: ServiceConfig,
-  now: number,
-): Step | null {
-  const { color, slots } = deployment;
-  const inColor = replicasOf(observed, color);
-  const mine = inColor.filter((one) => one.deployment === deployment.id);
-  if (takesTraffic(route, color)) return trafficCame(deployment, route as Route, mine);
-  if (record.failing) return undo(record.failing, route, color, mine);
+export function decideDeployment(known: Known, deployment: Deployment): Step | null {
+  const { color } = deployment;
+  const mine = replicasOf(known.observed, color).filter((one) => one.deployment === deployment.id);
+  const running: Running = { ...known, deployment, color, mine, elapsed: known.now - known.record.phaseSince };
+  if (hadTraffic(deployment.phase)) return decideBake(running);
+  if (takesTraffic(known.route, color)) return trafficCame(running);
+  if (known.record.facts.failing) return undo(running, known.record.facts.failing);
   switch (deployment.phase) {
-    case 'starting': {
-      const occupied = inColor.length > mine.length || (mine.length === 0 && named(route, color));
-      if (occupied) return evict(route, observed, record, config, now, color);
-      const missing = slots.filter((slot) => !mine.some((one) => one.slot === slot));
-      if (missing.length > 0) return { do: 'start', color, slots: missing };
-      if (route !== null && !named(route, color)) return { do: 'register', color };
-      return { do: 'enter', phase: 'gating', reason: 'started', message: `${slots.length} started, waiting for health` };
-    }
+    case 'starting':
+      return start(running);
     case 'gating':
-      return gate(observed, config, mine, color, now - record.phaseSince);
-    case 'switching': {
-      const dead = mine.find((one) => !one.alive);
-      if (dead) return exited(dead);
-      if (now - record.phaseSince < SWITCH_LIMIT) return { do: 'switch', color };
-      return {
-        do: 'fail',
-        reason: 'switch-timeout',
-        message: `the route could not be written for ${SWITCH_LIMIT} ms`,
-        replica: null,
-      };
-    }
+      return gate(running);
+    case 'warming':
+      return warm(running);
+    case 'waiting':
+      return wait(running);
+    case 'switching':
+      return change(running);
     default:
       return null;
   }
 }
 
 /** The color has traffic: by our own switch, or by a hand that was faster. */
-function trafficCame(deployment: Deployment, route: Route, mine: ObservedReplica[]): Step {
-  const { phase, color, release } = deployment;
-  if (mine.length === 0) {
-    return {
-      do: 'enter',
-      phase: 'superseded',
-      reason: 'manual-flip',
-      message: `traffic was switched to ${color} by ${route.changedBy}`,
-    };
+function trafficCame({ route, record, config, deployment, color, mine }: Running): Step {
+  const { phase, release, id } = deployment;
+  const flip = record.flips.at(-1);
+  const by = (flip?.to === color ? flip.by : route?.changedBy) ?? 'somebody';
+  if (mine.length === 0 || record.facts.failing) {
+    return { do: 'enter', phase: 'superseded', reason: 'manual-flip', message: `traffic was switched to ${color} by ${by}` };
   }
-  if (phase === 'switching')
-    return { do: 'enter', phase: 'live', reason: 'switched', message: `${release} serves from ${color}` };
-  const message = `${color} was forced to serve ${release} by ${route.changedBy}; the remaining checks were skipped`;
-  return { do: 'enter', phase: 'live', reason: 'manual-flip', message };
+  const own = flip?.to === color && flip.deployment === id;
+  const checked = phase === 'waiting' || phase === 'switching';
+  const why = checked ? `promoted by ${by}` : `${color} was forced to serve by ${by}; the remaining checks were skipped`;
+  const reason = own ? 'switched' : 'manual-flip';
+  const message = own ? `${release} serves from ${color}` : why;
+  // A first release has nothing to return to.
+  const bakes = config.bake.for > 0 && deployment.previous !== null && isNamed(route, otherColor(color));
+  return { do: 'enter', phase: bakes ? 'baking' : 'live', reason, message };
+}
+
+function start(running: Running): Step | null {
+  const { route, observed, deployment, color, mine } = running;
+  const strangers = replicasOf(observed, color).length > mine.length || (mine.length === 0 && isNamed(route, color));
+  if (strangers) return evict(running);
+  const missing = deployment.slots.filter((slot) => !mine.some((one) => one.slot === slot));
+  if (missing.length > 0) return { do: 'start', color, slots: missing };
+  if (route !== null && !isNamed(route, color)) return { do: 'register', color };
+  return { do: 'enter', phase: 'gating', reason: 'started', message: `${mine.length} started, waiting for health` };
 }
 
 /** Whoever lives in the color goes first: at once, but drained. */
-function evict(
-  route: Route | null,
-  observed: Observed,
-  record: ServiceRecord,
-  config: ServiceConfig,
-  now: number,
-  color: Color,
-): Step | null {
-  const living = replicasOf(observed, color).some((one) => one.alive);
-  if (living) return retire(route, observed, record, config, now, color, 'a new deployment takes its place');
-  if (named(route, color)) return { do: 'clear', color };
-  return { do: 'stop', color, replicas: replicasOf(observed, color).map((one) => one.id) };
+function evict(running: Running): Step | null {
+  const { observed, route, color } = running;
+  const replicas = replicasOf(observed, color);
+  if (replicas.some((one) => one.alive)) return retire(running, color, 'a new deployment takes its place');
+  if (isNamed(route, color)) return { do: 'clear', color };
+  return { do: 'stop', color, replicas: replicas.map((one) => one.id) };
 }
 
-function gate(observed: Observed, config: ServiceConfig, mine: ObservedReplica[], color: Color, elapsed: number): Step | null {
+function gate(running: Running): Step | null {
+  const { observed, config, mine, color, elapsed } = running;
   const dead = mine.find((one) => !one.alive);
   if (dead) return exited(dead);
   const waiting = mine.find((one) => one.health.state !== 'healthy');
-  if (!waiting && observed.proven) {
-    return { do: 'enter', phase: 'switching', reason: 'healthy', message: 'every replica is healthy, also through nginx' };
+  if (!waiting && observed.trial.proven) {
+    return { do: 'enter', phase: 'warming', reason: 'healthy', message: 'every replica is healthy, also through nginx' };
   }
-  const deadline = config.health.retries * config.health.interval;
-  if (elapsed < deadline) return waiting ? null : { do: 'prove', color };
-  const why = waiting ? (waiting.health.last?.detail ?? 'it was never asked') : `through nginx: ${observed.proofFailure}`;
-  const message = `not healthy within ${deadline} ms (${config.health.retries} x ${config.health.interval} ms); the last check: ${why}`;
+  const { retries, interval } = config.health;
+  const deadline = retries * interval;
+  if (elapsed < deadline) return waiting || observed.busy ? null : { do: 'prove', color };
+  const why = waiting ? (waiting.health.last?.detail ?? 'it was never asked') : `through nginx: ${observed.trial.proofFailure}`;
+  const message = `not healthy within ${deadline} ms (${retries} x ${interval} ms); the last check: ${why}`;
   return { do: 'fail', reason: 'unhealthy', message, replica: (waiting ?? mine[0])?.id ?? null };
 }
 
-function exited(replica: ObservedReplica): Step {
+function warm(running: Running): Step | null {
+  const { observed, route, config, deployment, color } = running;
+  const lost = lostReplica(running);
+  if (lost) return lost;
+  if (observed.busy) return null;
+  const { warmed, smoked, smokeFailure } = observed.trial;
+  if (config.warm.length > 0 && !warmed) return { do: 'warm', color };
+  if (smokeFailure !== null) return { do: 'fail', reason: 'smoke-failed', message: smokeFailure, replica: null };
+  if (config.smoke.length > 0 && !smoked) return { do: 'smoke', color };
+  if (route !== null && !route.colors[color].ready) return { do: 'ready', color };
+  if (deployment.promote === 'auto')
+    return { do: 'enter', phase: 'switching', reason: 'checked', message: 'every check has passed' };
+  return {
+    do: 'enter',
+    phase: 'waiting',
+    reason: 'promote-manual',
+    message: `ready; waits for turnout promote ${deployment.service}`,
+  };
+}
+
+function wait(running: Running): Step | null {
+  const { record, config, elapsed } = running;
+  const lost = lostReplica(running);
+  if (lost) return lost;
+  const { promotedBy } = record.facts;
+  if (promotedBy !== null) return { do: 'enter', phase: 'switching', reason: 'promoted', message: `promoted by ${promotedBy}` };
+  if (elapsed < config.promoteTimeout) return null;
+  const message = `nobody promoted it within ${config.promoteTimeout} ms`;
+  return { do: 'fail', reason: 'promote-timeout', message, replica: null };
+}
+
+function change(running: Running): Step | null {
+  const { observed, record, config, color, elapsed } = running;
+  const lost = lostReplica(running);
+  if (lost) return lost;
+  if (observed.busy) return null;
+  const ran = record.facts.hooks.beforeSwitch;
+  if (config.hooks.beforeSwitch && ran === undefined) return { do: 'hook', hook: 'beforeSwitch' };
+  if (elapsed < SWITCH_LIMIT + (config.hooks.beforeSwitch?.timeout ?? 0)) return { do: 'switch', color };
+  return {
+    do: 'fail',
+    reason: 'switch-timeout',
+    message: `the route could not be written for ${SWITCH_LIMIT} ms`,
+    replica: null,
+  };
+}
+
+/** A color that was healthy once and is not any more is not switched to. */
+function lostReplica({ mine }: Running): Step | null {
+  const dead = mine.find((one) => !one.alive);
+  if (dead) return exited(dead);
+  const sick = mine.find((one) => one.health.state === 'unhealthy');
+  if (!sick) return null;
+  const message = `the replica in slot ${sick.slot} is not healthy any more; the last check: ${sick.health.last?.detail ?? 'none'}`;
+  return { do: 'fail', reason: 'unhealthy', message, replica: sick.id };
+}
+
+export function exited(replica: ObservedReplica): Step & { do: 'fail' } {
   const { slot, exit } = replica;
   const how = exit === null ? 'ended' : exit.signal === null ? `exited with code ${exit.code}` : `was ended by ${exit.signal}`;
   const last = replica.health.last ? `; the last check: ${replica.health.last.detail}` : '';
@@ -104,12 +161,8 @@ function exited(replica: ObservedReplica): Step {
 }
 
 /** Traffic was never touched: what was started is removed, and only then the deployment has failed. */
-function undo(failing: { reason: string; message: string }, route: Route | null, color: Color, mine: ObservedReplica[]): Step {
-  if (named(route, color)) return { do: 'clear', color };
+function undo({ route, color, mine }: Running, failing: { reason: string; message: string }): Step {
+  if (isNamed(route, color)) return { do: 'clear', color };
   if (mine.length > 0) return { do: 'stop', color, replicas: mine.map((one) => one.id) };
   return { do: 'enter', phase: 'failed', ...failing };
-}
-
-function named(route: Route | null, color: Color): boolean {
-  return route !== null && route.colors[color].slots.length > 0;
 }

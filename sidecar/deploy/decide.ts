@@ -1,76 +1,107 @@
-import { COLORS, type Color, type Route } from '../../njs/route.ts';
+import { COLORS, type Color, otherColor, type Route } from '../../njs/route.ts';
 import type { ServiceConfig } from '../config/config.ts';
+import { hadTraffic, type Phase } from '../store/deployment.ts';
 import { runningDeployment, type ServiceRecord } from '../store/record.ts';
 import { decideDeployment } from './decide-deployment.ts';
+import { heal, reviveSlots } from './decide-healing.ts';
 import { retire } from './decide-retirement.ts';
-import { type Observed, replicasOf, takesTraffic } from './observed.ts';
+import { isNamed, type Observed, replicasOf, takesTraffic } from './observed.ts';
 import type { Step } from './step.ts';
+
+/** Milliseconds after an end in which a restarted sidecar still runs the hook that was due. */
+const HOOK_LATE = 600_000;
+
+/** Everything a decision rests on. `now` is on the clock of the record. */
+export interface Case {
+  observed: Observed;
+  record: ServiceRecord;
+  config: ServiceConfig;
+  now: number;
+}
+
+/** A case whose route is known. */
+export interface Known extends Case {
+  route: Route | null;
+}
 
 /**
  * What to do next for one service, or null when there is nothing to do now. Pure: a restarted sidecar observes, calls
- * it again and goes on where the last one died. `now` is on the clock of the record.
+ * it again and goes on where the last one died.
  */
 export function decide(observed: Observed, record: ServiceRecord, config: ServiceConfig, now: number): Step | null {
   // Whatever is done without knowing where traffic goes could be done to the color that has it.
   if (observed.route === 'unknown') return null;
-  const route = observed.route;
+  const known: Known = { observed, record, config, now, route: observed.route };
   const deployment = runningDeployment(record);
-  if (deployment) {
-    const step = decideDeployment(deployment, route, observed, record, config, now);
-    if (step) return step;
-  }
-  if (route === null && !deployment) return reseed(observed, record);
-  for (const color of COLORS) {
-    if (color === deployment?.color) continue;
-    const step = takesTraffic(route, color)
-      ? revive(route as Route, observed, color)
-      : retireIdle(route, observed, record, config, now, color);
+  if (!deployment) return first(COLORS, (color) => decideColor(known, color)) ?? hookAfterEnd(known) ?? reseed(known);
+  const { color } = deployment;
+  // What serves beside the deployment comes first: a deployment can wait, a request cannot.
+  return (
+    decideOther(known, otherColor(color), deployment.phase) ??
+    decideDeployment(known, deployment) ??
+    (known.route && takesTraffic(known.route, color) ? heal(known, known.route, color) : null)
+  );
+}
+
+function first<T>(items: readonly T[], of: (item: T) => Step | null): Step | null {
+  for (const item of items) {
+    const step = of(item);
     if (step) return step;
   }
   return null;
 }
 
-/** A color with traffic has a living replica in each of its slots, or soon will. */
-function revive(route: Route, observed: Observed, color: Color): Step | null {
-  return reviveSlots(observed, color, route.colors[color].slots);
+function decideColor(known: Known, color: Color): Step | null {
+  const { route } = known;
+  return route && takesTraffic(route, color) ? heal(known, route, color) : retireIdle(known, color);
 }
 
-function reviveSlots(observed: Observed, color: Color, slots: number[]): Step | null {
-  const living = new Set(
-    replicasOf(observed, color)
-      .filter((one) => one.alive)
-      .map((one) => one.slot),
-  );
-  const slot = slots.find((one) => !living.has(one) && !observed.resting.has(`${color}-${one}`));
-  return slot === undefined ? null : { do: 'revive', color, slot };
+/** The color beside a running deployment: it serves, or it is what a bake goes back to and must not go away. */
+function decideOther(known: Known, color: Color, phase: Phase): Step | null {
+  const { route } = known;
+  if (route && takesTraffic(route, color)) return heal(known, route, color);
+  if (!hadTraffic(phase)) return retireIdle(known, color);
+  return isNamed(route, color) && route ? reviveSlots(known, color, route.colors[color].slots) : null;
 }
 
-/** Without traffic a color stays warm for `keep`, then it drains and goes. */
-function retireIdle(
-  route: Route | null,
-  observed: Observed,
-  record: ServiceRecord,
-  config: ServiceConfig,
-  now: number,
-  color: Color,
-): Step | null {
+/** Without traffic a color that is ready stays warm for `keep`; then, or at once if it is not, it drains and goes. */
+function retireIdle(known: Known, color: Color): Step | null {
+  const { observed, record, config, now, route } = known;
   const replicas = replicasOf(observed, color);
-  const named = route !== null && route.colors[color].slots.length > 0;
-  if (replicas.length === 0 && !named) return null;
+  if (replicas.length === 0 && !isNamed(route, color)) return null;
   if (!replicas.some((one) => one.alive)) {
-    return named ? { do: 'clear', color } : { do: 'stop', color, replicas: replicas.map((one) => one.id) };
+    return isNamed(route, color) ? { do: 'clear', color } : { do: 'stop', color, replicas: replicas.map((one) => one.id) };
   }
   const idleSince = record.idleSince[color];
-  const kept = idleSince !== null && named && record.retiringSince[color] === null && now - idleSince < config.keep;
-  return kept ? null : retire(route, observed, record, config, now, color, 'keep is over');
+  const warm = route?.colors[color].ready && record.retiringSince[color] === null;
+  const kept = warm && idleSince !== null && now - idleSince < config.keep;
+  return kept ? null : retire(known, color, warm ? 'keep is over' : 'it is not ready');
 }
 
 /** The gateway has no route, but the journal remembers one: run that release again and, once it is healthy, say so. */
-function reseed(observed: Observed, record: ServiceRecord): Step | null {
+function reseed(known: Known): Step | null {
+  const { observed, record, route } = known;
+  if (route !== null) return null;
   const last = record.flips.at(-1);
   if (!last) return null;
-  const step = reviveSlots(observed, last.to, last.slots);
+  const step = reviveSlots(known, last.to, last.slots);
   if (step) return step;
   const replicas = replicasOf(observed, last.to).filter((one) => last.slots.includes(one.slot));
-  return replicas.every((one) => one.health.state === 'healthy') ? { do: 'seed', color: last.to } : null;
+  const healthy = replicas.length > 0 && replicas.every((one) => one.alive && one.health.state === 'healthy');
+  return healthy ? { do: 'seed', color: last.to } : null;
+}
+
+/** What the user wants run once a deployment has ended; nobody waits for it. */
+function hookAfterEnd({ record, config, observed, now }: Known): Step | null {
+  const last = record.deployments.at(-1);
+  const hook = last?.phase === 'live' ? 'afterLive' : last?.phase === 'rolled-back' ? 'afterRollback' : null;
+  if (
+    observed.busy !== null ||
+    hook === null ||
+    now - record.phaseSince > HOOK_LATE ||
+    config.hooks[hook] === null ||
+    record.facts.hooks[hook] !== undefined
+  )
+    return null;
+  return { do: 'hook', hook };
 }

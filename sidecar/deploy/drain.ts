@@ -1,29 +1,24 @@
-import { COLORS, type Color } from '../../njs/route.ts';
-
 /** Milliseconds between two readings that must both be zero: a request may have read the route just before it changed. */
 const APART = 500;
 
-/** Watches what is in flight in a draining color. */
+/** Watches what is in flight in whatever drains: a color, or one slot of it. */
 export class Drains {
-  private readonly zeroSince: Record<Color, number | null> = { blue: null, green: null };
-  private readonly quietNow: Record<Color, boolean> = { blue: false, green: false };
+  private readonly zeroSince = new Map<string, number>();
+  private readonly quiet = new Set<string>();
 
-  /** Takes a reading of a color that drains, or null: it does not, or could not be read. */
-  read(color: Color, inFlight: number | null, now: number): void {
+  /** Takes a reading of `key`; null: it does not drain, or could not be read. */
+  read(key: string, inFlight: number | null, now: number): void {
     if (inFlight !== 0) {
-      this.zeroSince[color] = null;
-      this.quietNow[color] = false;
+      this.zeroSince.delete(key);
+      this.quiet.delete(key);
       return;
     }
-    this.zeroSince[color] ??= now;
-    this.quietNow[color] = now - this.zeroSince[color] >= APART;
+    const since = this.zeroSince.get(key) ?? now;
+    this.zeroSince.set(key, since);
+    if (now - since >= APART) this.quiet.add(key);
   }
 
-  get quiet(): Record<Color, boolean> {
-    return { ...this.quietNow };
-  }
-
-  forget(): void {
-    for (const color of COLORS) this.read(color, null, 0);
+  isQuiet(key: string): boolean {
+    return this.quiet.has(key);
   }
 }

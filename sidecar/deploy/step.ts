@@ -1,18 +1,31 @@
 import type { Color } from '../../njs/route.ts';
 import type { Phase } from '../store/deployment.ts';
 
+export type HookName = 'beforeSwitch' | 'afterLive' | 'afterRollback';
+
 /** What decide() wants done next. Each is safe to repeat. */
 export type Step =
   /** Start replicas of the running deployment in these slots of its color. */
   | { do: 'start'; color: Color; slots: number[] }
   /** Start the release that the route names again, in a slot whose replica died. */
   | { do: 'revive'; color: Color; slot: number }
+  /** Stop a sick replica that is out of the route; it is started anew afterwards. */
+  | { do: 'replace'; color: Color; slot: number }
+  /** Let the route send the color's traffic to exactly these slots. */
+  | { do: 'reroute'; color: Color; slots: number[]; why: string }
   /** Let the route name the new color's slots, not ready, so that only force can send traffic there. */
   | { do: 'register'; color: Color }
   /** Ask the color through nginx, one request for each replica. */
   | { do: 'prove'; color: Color }
-  /** All traffic to the color, and ready. */
+  | { do: 'warm'; color: Color }
+  | { do: 'smoke'; color: Color }
+  /** Every check has passed: a flip to the color is promotion from now on. */
+  | { do: 'ready'; color: Color }
+  | { do: 'hook'; hook: HookName }
+  /** All traffic to the color. */
   | { do: 'switch'; color: Color }
+  /** All traffic back to the color it came from, and the other one not ready, in one write. */
+  | { do: 'switch-back'; color: Color }
   /** Write the route anew from the journal: the gateway has lost it. */
   | { do: 'seed'; color: Color }
   /** Take a color's readiness away; it drains from now on. */
@@ -21,21 +34,25 @@ export type Step =
   | { do: 'clear'; color: Color }
   /** Stop these replicas of a color that the route does not name. */
   | { do: 'stop'; color: Color; replicas: string[] }
-  /** The deployment is lost; remember why before its color is removed. The replica's last lines belong to the message. */
+  /** The deployment is lost; remember why first. The replica's last lines belong to the message. */
   | { do: 'fail'; reason: string; message: string; replica: string | null }
-  | { do: 'enter'; phase: Phase; reason: string; message: string };
+  | { do: 'enter'; phase: Phase; reason: string; message: string; inconclusive?: boolean };
 
 /** For the journal and the log: `start blue 1,2`. */
 export function describeStep(step: Step): string {
   switch (step.do) {
     case 'start':
-      return `start ${step.color} ${step.slots.join(',')}`;
+    case 'reroute':
+      return `${step.do} ${step.color} ${step.slots.join(',')}`;
     case 'revive':
-      return `revive ${step.color} ${step.slot}`;
+    case 'replace':
+      return `${step.do} ${step.color} ${step.slot}`;
     case 'fail':
       return `fail ${step.reason}`;
     case 'enter':
       return `enter ${step.phase}`;
+    case 'hook':
+      return `hook ${step.hook}`;
     default:
       return `${step.do} ${step.color}`;
   }

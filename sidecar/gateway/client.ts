@@ -7,7 +7,7 @@ import type { Gateway, ProbeAnswer, RouteChange, Traffic } from './gateway.ts';
 const PATIENCE = 3000;
 
 interface Call {
-  method: 'GET' | 'PUT' | 'POST';
+  method: 'GET' | 'PUT' | 'POST' | 'DELETE';
   path: string;
   headers?: Record<string, string>;
   body?: string;
@@ -32,16 +32,25 @@ export class GatewayClient implements Gateway {
     }
   }
 
-  async put(service: string, change: RouteChange, options: { ifMatch: number; by: string }): Promise<Route> {
+  async put(service: string, change: RouteChange, options: { ifMatch: number; by: string; force?: boolean }): Promise<Route> {
     const headers = { 'if-match': `"${options.ifMatch}"`, 'x-turnout-by': options.by };
     const { active, weights, colors } = change;
     const body = JSON.stringify({ service, active, weights, colors, paused: false });
-    return (await this.call({ method: 'PUT', path: `/v1/routes/${service}`, headers, body })) as Route;
+    return (await this.call({
+      method: 'PUT',
+      path: `/v1/routes/${service}${options.force ? '?force=1' : ''}`,
+      headers,
+      body,
+    })) as Route;
   }
 
   async switch(service: string, color: Color, options: { force: boolean; by: string }): Promise<Route> {
     const path = `/v1/routes/${service}/switch/${color}${options.force ? '?force=1' : ''}`;
     return (await this.call({ method: 'POST', path, headers: { 'x-turnout-by': options.by } })) as Route;
+  }
+
+  async forget(service: string): Promise<void> {
+    await this.call({ method: 'DELETE', path: `/v1/routes/${service}` });
   }
 
   async traffic(service: string): Promise<Traffic> {

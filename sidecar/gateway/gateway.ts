@@ -18,11 +18,13 @@ export interface ProbeAnswer {
 export interface Gateway {
   /** The route in force; null when the gateway knows none. */
   route(service: string): Promise<Route | null>;
-  /** Replaces the route; `route-changed` when its generation is not `ifMatch` (0: there is none) any more. */
-  put(service: string, change: RouteChange, options: { ifMatch: number; by: string }): Promise<Route>;
+  /** Replaces the route; `route-changed` when its generation is not `ifMatch` (0: there is none) any more. `force`: in memory alone if the disk takes nothing. */
+  put(service: string, change: RouteChange, options: { ifMatch: number; by: string; force?: boolean }): Promise<Route>;
   /** The flip by hand; `not-ready` unless the color is ready, or forced and not empty. */
   switch(service: string, color: Color, options: { force: boolean; by: string }): Promise<Route>;
   traffic(service: string): Promise<Traffic>;
+  /** Forgets the route of a service that nginx does not know any more. */
+  forget(service: string): Promise<void>;
   /** One GET through nginx to exactly these slots, whatever the route says; it is not counted. */
   probe(upstream: string, path: string, timeout: number): Promise<ProbeAnswer>;
 }

@@ -61,15 +61,19 @@ export async function installGateway(config: Config, addressOf: AddressOf, nginx
   return true;
 }
 
-/** pick() once per service with its literals, and control(). */
+/** pick() and preview() once per service with their literals, and control(). */
 async function installScripts(config: Config, folder: string, into: string, home: string): Promise<void> {
-  const pick = await readFile(join(home, 'dist/njs/pick.js'), 'utf8');
-  for (const { name } of config.services) {
-    const literals = pick
-      .replaceAll('@SERVICE@', name)
+  const fill = (text: string, service: string) =>
+    text
+      .replaceAll('@SERVICE@', service)
       .replaceAll('@ROUTES@', jsText(`${folder}/routes/`))
       .replaceAll('njsRequire(', 'require(');
-    await write(join(into, 'njs', `${name}.js`), literals);
+  for (const [bundle, prefix] of [
+    ['pick', ''],
+    ['preview', 'preview-'],
+  ]) {
+    const text = await readFile(join(home, `dist/njs/${bundle}.js`), 'utf8');
+    for (const { name } of config.services) await write(join(into, 'njs', `${prefix}${name}.js`), fill(text, name));
   }
   await write(join(into, 'njs', 'control.js'), await readFile(join(home, 'dist/njs/control.js'), 'utf8'));
 }

@@ -24,7 +24,7 @@ export function render(config: Config, addressOf: AddressOf, machine: Machine): 
   return {
     'machine.conf': text(machineLines(config, machine)),
     'upstreams.conf': text([...config.services.flatMap((service) => upstreams(service, addressOf)), ...none(machine)]),
-    'servers.conf': text([...servers(config), ...internalServers(machine)]),
+    'servers.conf': text([...servers(config), ...internalServers(machine), ...previews(config, machine)]),
     'gateway.json': `${JSON.stringify(writable(config, machine), null, 2)}\n`,
   };
 }
@@ -93,8 +93,35 @@ function locations(service: ServiceConfig): string[] {
     `proxy_connect_timeout ${nginxTime(service.connectTimeout)};`,
     'include turnout/proxy.conf;',
   ];
-  if (path.endsWith('/')) return block(`location ${path}`, body);
-  return [...block(`location = ${path}`, body), ...block(`location ${path}/`, body)];
+  const places = path.endsWith('/')
+    ? block(`location ${path}`, body)
+    : [...block(`location = ${path}`, body), ...block(`location ${path}/`, body)];
+  return [...hiddenHealth(service), ...places];
+}
+
+/** The health document tells strangers what they need not know. */
+function hiddenHealth({ health, exposeHealth, route }: ServiceConfig): string[] {
+  const prefix = route.path.endsWith('/') ? route.path : `${route.path}/`;
+  const path = health.path?.replace(/[?#].*$/, '') ?? null;
+  if (path === null || exposeHealth || !(path === route.path || path.startsWith(prefix))) return [];
+  return block(`location = ${quoted(path)}`, ['return 404;']);
+}
+
+/** `<state>/gateway/preview-<service>.sock`: the color that is not active, for whoever wants to look before the switch. */
+function previews(config: Config, machine: Machine): string[] {
+  return config.services.flatMap(({ name, connectTimeout }) => {
+    const variable = `$turnout_preview_${name.replaceAll('-', '_')}`;
+    return block('server', [
+      `listen ${quoted(`unix:${machine.folder}/preview-${name}.sock`)};`,
+      ...block('location /', [
+        `js_import turnout_preview from njs/preview-${name}.js;`,
+        `js_set ${variable} turnout_preview;`,
+        `proxy_pass http://${variable};`,
+        `proxy_connect_timeout ${nginxTime(connectTimeout)};`,
+        'include turnout/proxy.conf;',
+      ]),
+    ]);
+  });
 }
 
 function internalServers(machine: Machine): string[] {

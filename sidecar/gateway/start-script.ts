@@ -54,8 +54,7 @@ case $master in
     ;;
 esac
 
-for name in control probe none; do
-  socket=$gateway/$name.sock
+for socket in "$gateway"/*.sock; do
   [ ! -e "$socket" ] || listening "$socket" || rm -f "$socket"
 done
 

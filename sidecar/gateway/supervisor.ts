@@ -17,6 +17,8 @@ const KNOCK = 1000;
 const STUCK = 3;
 /** Milliseconds that requests in flight get when the gateway is stopped. */
 const QUIT = 10_000;
+/** Milliseconds in which the workers of a new configuration have started. */
+const RELOAD = 5000;
 
 /** Keeps the gateway running: starts it, adopts one that runs, and starts it anew when it died or answers no more. */
 export class GatewaySupervisor {
@@ -44,6 +46,20 @@ export class GatewaySupervisor {
     this.watching = Promise.all([this.watchMaster(), this.watchAnswers()]);
   }
 
+  /**
+   * Lets nginx read its configuration again and resolves once a worker of the new one answers. With a `limit` it waits so
+   * many milliseconds more for the old workers to finish what they are answering.
+   */
+  async reload(limit: number): Promise<void> {
+    const master = findMaster(this.folder);
+    if (!master) return;
+    const old = findMembers(this.folder, master.pid).filter((pid) => pid !== master.pid);
+    process.kill(master.pid, 'SIGHUP');
+    const fresh = () => findMembers(this.folder, master.pid).some((pid) => pid !== master.pid && !old.includes(pid));
+    await this.until(fresh, RELOAD);
+    await this.until(() => !findMembers(this.folder, master.pid).some((pid) => old.includes(pid)), limit);
+  }
+
   /** Lets requests in flight end, up to 10 s, then ends every process of the gateway. */
   async stop(): Promise<void> {
     this.stopping.abort();
@@ -51,9 +67,13 @@ export class GatewaySupervisor {
     const master = findMaster(this.folder);
     if (master) process.kill(master.pid, 'SIGQUIT');
     const group = recordedMaster(this.folder);
-    const until = this.clock.now() + QUIT;
-    while (findMembers(this.folder, group).length > 0 && this.clock.now() < until) await this.clock.sleep(20);
+    await this.until(() => findMembers(this.folder, group).length === 0, QUIT);
     await this.kill(group);
+  }
+
+  private async until(condition: () => boolean, limit: number): Promise<void> {
+    const end = this.clock.now() + limit;
+    while (!condition() && this.clock.now() < end) await this.clock.sleep(20);
   }
 
   private async watchMaster(): Promise<void> {

@@ -1,8 +1,13 @@
 import type { Clock } from '../clock.ts';
 import type { HealthConfig } from '../config/config.ts';
 import type { Replica } from '../runtime/runtime.ts';
-import { check } from './check.ts';
 import type { Verdict } from './verdict.ts';
+
+/** How a replica is asked, and what time it is. */
+export interface HealthPorts {
+  clock: Clock;
+  check(address: string, health: HealthConfig, signal: AbortSignal): Promise<Verdict>;
+}
 
 /** Milliseconds between knocks until a replica first answers HTTP at all. */
 const KNOCK = 50;
@@ -23,7 +28,7 @@ export class HealthWatch {
   constructor(
     private readonly replica: Replica,
     private readonly config: HealthConfig,
-    private readonly clock: Clock,
+    private readonly ports: HealthPorts,
     private readonly onChange: () => void,
   ) {
     void this.run();
@@ -38,7 +43,7 @@ export class HealthWatch {
     let bad = 0;
     let everAnswered = false;
     while (!this.ended.signal.aborted) {
-      const verdict = await check(this.replica.address, this.config, this.ended.signal);
+      const verdict = await this.ports.check(this.replica.address, this.config, this.ended.signal);
       if (this.ended.signal.aborted) return;
       everAnswered ||= verdict.answered;
       good = verdict.ok ? good + 1 : 0;
@@ -49,7 +54,7 @@ export class HealthWatch {
       const changed = state !== this.health.state;
       this.health = { state, last: verdict };
       if (changed) this.onChange();
-      await this.clock.sleep(everAnswered ? this.config.interval : KNOCK, this.ended.signal);
+      await this.ports.clock.sleep(everAnswered ? this.config.interval : KNOCK, this.ended.signal);
     }
   }
 }
@@ -59,7 +64,7 @@ export class HealthWatches {
   private readonly watches = new Map<string, HealthWatch>();
 
   constructor(
-    private readonly clock: Clock,
+    private readonly ports: HealthPorts,
     private readonly onChange: () => void,
   ) {}
 
@@ -72,7 +77,7 @@ export class HealthWatches {
       this.watches.delete(id);
     }
     for (const [id, replica] of living) {
-      if (!this.watches.has(id)) this.watches.set(id, new HealthWatch(replica, config, this.clock, this.onChange));
+      if (!this.watches.has(id)) this.watches.set(id, new HealthWatch(replica, config, this.ports, this.onChange));
     }
   }
 

@@ -1,5 +1,7 @@
 import { TurnoutError } from '../errors.ts';
-import type { Replica, ReplicaSpec, Runtime, Slot, StopOptions } from './runtime.ts';
+import { LineMatches } from './line-matches.ts';
+import type { Resources } from './resources.ts';
+import type { OutputMatches, Replica, ReplicaSpec, Runtime, Slot, StopOptions } from './runtime.ts';
 
 /** A runtime in memory, for tests that want to say what happens to its replicas. */
 export class FakeRuntime implements Runtime {
@@ -7,8 +9,12 @@ export class FakeRuntime implements Runtime {
   readonly replicas: Map<string, Replica>;
   readonly #output = new Map<string, string[]>();
   readonly #listeners = new Set<(replica: Replica) => void>();
-  #refusal: unknown;
-  #refuses = false;
+  readonly #matches = new Map<string, LineMatches[]>();
+  readonly #used = new Map<string, Resources>();
+  #failingStart: { error: unknown } | null = null;
+  #failingStop: { error: unknown } | null = null;
+  /** What the next sweep finds and ends. */
+  strays: string[] = [];
 
   constructor(replicas = new Map<string, Replica>()) {
     this.replicas = replicas;
@@ -23,13 +29,25 @@ export class FakeRuntime implements Runtime {
 
   /** The next start that would start something rejects with this, and leaves nothing behind. */
   failNextStart(error: unknown = new TurnoutError('runtime-unusable', 'Refused by the test')): void {
-    this.#refusal = error;
-    this.#refuses = true;
+    this.#failingStart = { error };
+  }
+
+  /** The next stop of a replica that is there rejects with this, and changes nothing. */
+  failNextStop(error: unknown = new TurnoutError('runtime-unusable', 'Refused by the test')): void {
+    this.#failingStop = { error };
+  }
+
+  /** What the replica uses from now on. Before that: nothing, and no cpu at the first reading. */
+  use(id: string, resources: Resources): void {
+    this.#used.set(id, resources);
   }
 
   /** The replica writes these lines. */
   output(id: string, lines: string[]): void {
     this.#output.set(id, [...(this.#output.get(id) ?? []), ...lines]);
+    for (const matches of this.#matches.get(id) ?? []) {
+      for (const line of lines) matches.add(line);
+    }
   }
 
   async list(service?: string): Promise<Replica[]> {
@@ -44,10 +62,9 @@ export class FakeRuntime implements Runtime {
       if (former.deployment === spec.deployment) return { ...former };
       throw new TurnoutError('runtime-unusable', `${place(spec)} is taken by ${former.deployment}`);
     }
-    if (this.#refuses) {
-      this.#refuses = false;
-      throw this.#refusal;
-    }
+    const failing = this.#failingStart;
+    this.#failingStart = null;
+    if (failing) throw failing.error;
     const { service, color, slot, address, release, deployment } = spec;
     const replica: Replica = {
       // Unique for ever, over all fakes of a test too.
@@ -69,12 +86,34 @@ export class FakeRuntime implements Runtime {
   async stop(replica: Replica, { signal }: StopOptions): Promise<void> {
     const current = this.replicas.get(place(replica));
     if (current?.id !== replica.id) return;
+    const failing = this.#failingStop;
+    this.#failingStop = null;
+    if (failing) throw failing.error;
     this.replicas.delete(place(replica));
     if (current.alive) this.#die(current, { code: null, signal });
   }
 
   async tail(replica: Replica, lines: number): Promise<string[]> {
     return lines > 0 ? (this.#output.get(replica.id) ?? []).slice(-lines) : [];
+  }
+
+  async resources(replica: Replica): Promise<Resources | null> {
+    const current = this.replicas.get(place(replica));
+    if (current?.id !== replica.id || !current.alive) return null;
+    const used = this.#used.get(replica.id);
+    if (used) return { ...used };
+    this.use(replica.id, { cpu: 0, memory: 0 });
+    return { cpu: null, memory: 0 };
+  }
+
+  matchOutput(replica: Replica, pattern: RegExp): OutputMatches {
+    const matches = new LineMatches(pattern);
+    this.#matches.set(replica.id, [...(this.#matches.get(replica.id) ?? []), matches]);
+    return matches;
+  }
+
+  async sweep(): Promise<string[]> {
+    return this.strays.splice(0);
   }
 
   onExit(listener: (replica: Replica) => void): () => void {

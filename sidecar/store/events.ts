@@ -1,5 +1,6 @@
 import type { Color } from '../../njs/route.ts';
-import type { Phase } from './deployment.ts';
+import type { Mark } from '../watch/counts.ts';
+import type { Phase, Receipt } from './deployment.ts';
 
 interface OfService {
   service: string;
@@ -15,7 +16,10 @@ export interface Accepted extends OfDeployment {
   previous: string | null;
   color: Color;
   slots: number[];
+  promote: 'auto' | 'manual';
   by: string;
+  /** Null: the gateway did not tell. */
+  traffic: Mark | null;
 }
 
 export interface PhaseEntered extends OfDeployment {
@@ -23,13 +27,20 @@ export interface PhaseEntered extends OfDeployment {
   phase: Phase;
   reason: string;
   message: string;
+  /** At the end only. */
+  receipt: Receipt | null;
 }
 
-/** The deployment is lost; what it started is removed before it ends. */
+/** The deployment is lost; what it started is removed, or traffic moved back, before it ends. */
 export interface Failing extends OfDeployment {
   kind: 'failing';
   reason: string;
   message: string;
+}
+
+export interface Promoted extends OfDeployment {
+  kind: 'promoted';
+  by: string;
 }
 
 /** Traffic moved to another color, by a deployment or by hand, as seen in the gateway's route. */
@@ -44,6 +55,10 @@ export interface Flipped extends OfService {
   slots: number[];
   generation: number;
   by: string;
+  /** Counters as close before the flip as they were read; null: the gateway did not tell. */
+  traffic: Mark | null;
+  /** How long the write took; null when somebody else made it. */
+  tookMs: number | null;
 }
 
 export interface Retiring extends OfService {
@@ -57,6 +72,13 @@ export interface Retired extends OfService {
   color: Color;
   inFlight: number;
   limitHit: boolean;
+}
+
+export interface HookRan extends OfDeployment {
+  kind: 'hook';
+  hook: string;
+  ok: boolean;
+  message: string;
 }
 
 /** An effect is about to happen; `outcome` follows unless the sidecar died in between. */
@@ -75,4 +97,14 @@ export interface Outcome extends OfService {
   detail: string;
 }
 
-export type JournalEvent = Accepted | PhaseEntered | Failing | Flipped | Retiring | Retired | Intent | Outcome;
+export type JournalEvent =
+  | Accepted
+  | PhaseEntered
+  | Failing
+  | Promoted
+  | Flipped
+  | Retiring
+  | Retired
+  | HookRan
+  | Intent
+  | Outcome;

@@ -11,6 +11,7 @@ export type Written<E = JournalEvent> = E & { v: number; seq: number; at: string
 
 /** The append-only history of one state folder: a JSON line per event, on disk before `append` resolves. */
 export class Journal {
+  private appended = 0;
   private last: Promise<unknown> = Promise.resolve();
 
   private constructor(
@@ -50,6 +51,8 @@ export class Journal {
   }
 
   private async write(event: JournalEvent, at: Date): Promise<Written> {
+    this.appended++;
+    crashIf(`${this.appended}.before`);
     const line: Written = { v: SCHEMA, seq: this.seq + 1, at: at.toISOString(), ...event };
     const { size } = await this.file.stat();
     try {
@@ -61,8 +64,14 @@ export class Journal {
       throw new TurnoutError('disk-unusable', `the journal cannot be written: ${(error as Error).message}`, { cause: error });
     }
     this.seq++;
+    crashIf(`${this.appended}.after`);
     return line;
   }
+}
+
+/** For tests of crash safety: TURNOUT_CRASH_AT names an append of this process, and whether it dies before or after it. */
+function crashIf(moment: string): void {
+  if (process.env.TURNOUT_CRASH_AT === moment) process.kill(process.pid, 'SIGKILL');
 }
 
 function parse(path: string, line: string, number: number): Written {

@@ -1,5 +1,5 @@
 import { COLORS, type Color } from '../../njs/route.ts';
-import { type Deployment, isEnd } from './deployment.ts';
+import { type Deployment, type DeploymentFacts, isEnd } from './deployment.ts';
 import type { Flipped } from './events.ts';
 import type { Written } from './journal.ts';
 
@@ -13,8 +13,8 @@ export interface ServiceRecord {
   deployments: Deployment[];
   /** Every change of the serving color, oldest first. */
   flips: Written<Flipped>[];
-  /** Why the running deployment is lost; null while it is not. */
-  failing: { reason: string; message: string } | null;
+  /** Of the last deployment. */
+  facts: DeploymentFacts;
   /** When the present phase of the last deployment began. */
   phaseSince: Moment;
   /** When a color lost its traffic; null while it has some, or never had any. */
@@ -28,10 +28,23 @@ export function emptyRecord(service: string): ServiceRecord {
     service,
     deployments: [],
     flips: [],
-    failing: null,
+    facts: noFacts(),
     phaseSince: 0,
     idleSince: { blue: null, green: null },
     retiringSince: { blue: null, green: null },
+  };
+}
+
+function noFacts(): DeploymentFacts {
+  return {
+    accepted: null,
+    switched: null,
+    switchedAfterMs: null,
+    switchMs: null,
+    longestGapMs: null,
+    hooks: {},
+    promotedBy: null,
+    failing: null,
   };
 }
 
@@ -45,12 +58,11 @@ export function runningDeployment(record: ServiceRecord): Deployment | null {
 export function applyEvent(record: ServiceRecord, event: Written, moment: Moment): void {
   switch (event.kind) {
     case 'accepted': {
-      const { deployment: id, service, release, previous, color, slots, by, at } = event;
+      const { deployment: id, service, release, previous, color, slots, promote, by, at } = event;
       const begun = { phase: 'starting' as const, reason: 'accepted', message: `${release} goes to ${color}`, since: at };
-      const receipt = { switchedAfterMs: null, retired: null };
-      const facts = { id, service, release, previous, color, slots, by, startedAt: at, finishedAt: null };
-      record.deployments.push({ ...facts, ...begun, steps: [begun], receipt });
-      record.failing = null;
+      const named = { id, service, release, previous, color, slots, promote, by, startedAt: at, finishedAt: null };
+      record.deployments.push({ ...named, ...begun, steps: [begun], receipt: null });
+      record.facts = { ...noFacts(), accepted: event.traffic };
       record.phaseSince = moment;
       return;
     }
@@ -60,12 +72,19 @@ export function applyEvent(record: ServiceRecord, event: Written, moment: Moment
       const change = { phase: event.phase, reason: event.reason, message: event.message, since: event.at };
       Object.assign(deployment, change);
       deployment.steps.push(change);
+      deployment.receipt = event.receipt;
       if (isEnd(event.phase)) deployment.finishedAt = event.at;
       record.phaseSince = moment;
       return;
     }
     case 'failing':
-      record.failing = { reason: event.reason, message: event.message };
+      record.facts.failing = { reason: event.reason, message: event.message };
+      return;
+    case 'promoted':
+      record.facts.promotedBy = event.by;
+      return;
+    case 'hook':
+      record.facts.hooks[event.hook] = event.ok;
       return;
     case 'flip': {
       record.flips.push(event);
@@ -73,8 +92,12 @@ export function applyEvent(record: ServiceRecord, event: Written, moment: Moment
         record.idleSince[color] = color === event.to ? null : moment;
         record.retiringSince[color] = null;
       }
-      const deployment = event.deployment === null ? undefined : deploymentOf(record, event.deployment);
-      if (deployment) deployment.receipt.switchedAfterMs = Date.parse(event.at) - Date.parse(deployment.startedAt);
+      const running = runningDeployment(record);
+      if (running?.color === event.to) {
+        record.facts.switched = event.traffic;
+        record.facts.switchedAfterMs = Date.parse(event.at) - Date.parse(running.startedAt);
+        record.facts.switchMs = event.tookMs;
+      }
       return;
     }
     case 'retiring':
@@ -82,9 +105,9 @@ export function applyEvent(record: ServiceRecord, event: Written, moment: Moment
       return;
     case 'retired': {
       record.retiringSince[event.color] = null;
-      const by = record.deployments.findLast((one) => one.phase === 'live' && one.color !== event.color);
+      const by = record.deployments.findLast((one) => one.receipt !== null);
       const { color, inFlight, limitHit, at } = event;
-      if (by && by.receipt.retired === null) by.receipt.retired = { color, inFlight, limitHit, at };
+      if (by?.receipt && by.receipt.retired === null) by.receipt.retired = { color, inFlight, limitHit, at };
       return;
     }
     case 'intent':

@@ -12,6 +12,7 @@ import {
   freePort,
   killLeftovers,
   processesOf,
+  send,
   temporaryFolder,
   tokenVariable,
 } from '../support/processes.ts';
@@ -58,6 +59,14 @@ export class ProcessBench implements Bench {
 
   async startShort(spec: ReplicaSpec, lines: string[], code: number): Promise<Replica> {
     return this.runtime.start({ ...spec, command: fixture.speaks(lines, code) });
+  }
+
+  async startSpeaker(spec: ReplicaSpec): Promise<Replica> {
+    return this.startReady(spec);
+  }
+
+  async speak(replica: Replica, lines: string[]): Promise<void> {
+    await send(replica.address, lines.map((line) => `${line}\n`).join(''));
   }
 
   async startRefused(spec: ReplicaSpec): Promise<Replica> {

@@ -13,6 +13,8 @@ describeRuntime('FakeRuntime', async () => {
       runtime.crash(replica.id, { code, signal: null });
       return replica;
     },
+    startSpeaker: (spec) => runtime.start(spec),
+    speak: async (replica, lines) => runtime.output(replica.id, lines),
     startRefused: async (spec) => {
       runtime.failNextStart();
       return runtime.start(spec);

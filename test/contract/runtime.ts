@@ -10,6 +10,10 @@ export interface Bench {
   spec(over?: Partial<ReplicaSpec>): Promise<ReplicaSpec>;
   /** Starts a replica that writes these lines and ends by itself. */
   startShort(spec: ReplicaSpec, lines: string[], code: number): Promise<Replica>;
+  /** Starts a replica that is ready to speak. */
+  startSpeaker(spec: ReplicaSpec): Promise<Replica>;
+  /** Makes it write these lines. */
+  speak(replica: Replica, lines: string[]): Promise<void>;
   /** Tries to start something that can't be started. */
   startRefused(spec: ReplicaSpec): Promise<Replica>;
   close(): Promise<void>;
@@ -135,6 +139,99 @@ export function describeRuntime(name: string, make: () => Promise<Bench>): void 
       expect(heard[0]).toEqual({ ...short, alive: false, exit: { code: 4, signal: null } });
       expect(heard[1]).toMatchObject({ alive: false });
       expect(deaf).toEqual([]);
+    });
+
+    test('what a replica uses is told from the first reading on, its cpu from the second, and null once it is gone', async () => {
+      const replica = await runtime.start(await bench.spec());
+      const other = await runtime.start(await bench.spec({ slot: 2 }));
+      expect(await runtime.resources(replica)).toEqual({ cpu: null, memory: expect.any(Number) });
+      expect(await runtime.resources(replica)).toEqual({ cpu: expect.any(Number), memory: expect.any(Number) });
+      expect(await runtime.resources(other)).toEqual({ cpu: null, memory: expect.any(Number) });
+      await runtime.stop(replica, SOFTLY);
+      expect(await runtime.resources(replica)).toBeNull();
+      expect(await runtime.resources(other)).toEqual({ cpu: expect.any(Number), memory: expect.any(Number) });
+    });
+
+    test('a replica that has crashed uses nothing', async () => {
+      const replica = await bench.startShort(await bench.spec(), [], 1);
+      await untilDead(replica);
+      expect(await runtime.resources(replica)).toBeNull();
+    });
+
+    test('lines of output that match are counted from the call on, and the latest is kept', async () => {
+      const replica = await bench.startSpeaker(await bench.spec());
+      await bench.speak(replica, ['error before']);
+      await eventually('it has spoken', async () => (await runtime.tail(replica, 1))[0] === 'error before');
+      const matches = runtime.matchOutput(replica, /^error/);
+      const all = runtime.matchOutput(replica, /^/);
+      expect(matches).toMatchObject({ count: 0, last: null, skippedBytes: 0 });
+      await bench.speak(replica, ['error one', 'fine', 'no error', 'error two', '']);
+      await eventually('all is read', () => all.count === 5);
+      expect(matches).toMatchObject({ count: 2, last: 'error two', skippedBytes: 0 });
+      matches.end();
+      all.end();
+    });
+
+    test.each([/error/g, /error/y, /error/gy])('%s matches each line anew, and is left as it was', async (pattern) => {
+      const replica = await bench.startSpeaker(await bench.spec());
+      pattern.lastIndex = 3;
+      const matches = runtime.matchOutput(replica, pattern);
+      const all = runtime.matchOutput(replica, /^/);
+      await bench.speak(replica, ['error one', 'error two', 'error three']);
+      await eventually('all is read', () => all.count === 3);
+      expect(matches.count).toBe(3);
+      expect(pattern.lastIndex).toBe(3);
+      matches.end();
+      all.end();
+    });
+
+    test('after `end`, which may be called twice, nothing is counted, and others count on', async () => {
+      const replica = await bench.startSpeaker(await bench.spec());
+      const ended = runtime.matchOutput(replica, /x/);
+      const other = runtime.matchOutput(replica, /x/);
+      await bench.speak(replica, ['x1']);
+      await eventually('both have counted', () => ended.count + other.count === 2);
+      ended.end();
+      ended.end();
+      await bench.speak(replica, ['x2']);
+      await eventually('the other counts', () => other.count === 2);
+      expect(ended).toMatchObject({ count: 1, last: 'x1' });
+      other.end();
+    });
+
+    test('a line of more than 64 KiB is matched by its begin, and cut', async () => {
+      const replica = await bench.startSpeaker(await bench.spec());
+      const all = runtime.matchOutput(replica, /^/);
+      const matches = runtime.matchOutput(replica, /late/);
+      await bench.speak(replica, [`${'x'.repeat(100_000)}late`]);
+      await eventually('it is read', () => all.count === 1);
+      expect(all.last).toBe('x'.repeat(64 * 1024));
+      await bench.speak(replica, ['late']);
+      await eventually('the next is read', () => all.count === 2);
+      expect(matches.count).toBe(1);
+      all.end();
+      matches.end();
+    });
+
+    test('a replica that died keeps its count', async () => {
+      const replica = await bench.startSpeaker(await bench.spec());
+      const matches = runtime.matchOutput(replica, /x/);
+      await bench.speak(replica, ['x1', 'x2']);
+      await runtime.stop(replica, SOFTLY);
+      await eventually('all is read', () => matches.count === 2);
+      expect(matches.last).toBe('x2');
+      matches.end();
+    });
+
+    test('a sweep touches no replica, dead or alive', async () => {
+      const alive = await runtime.start(await bench.spec());
+      const dead = await bench.startShort(await bench.spec({ slot: 2 }), [], 1);
+      await untilDead(dead);
+      expect(await runtime.sweep()).toEqual([]);
+      expect((await runtime.list()).map((replica) => [replica.id, replica.alive])).toEqual([
+        [alive.id, true],
+        [dead.id, false],
+      ]);
     });
 
     test('a refused start leaves nothing behind, and the next one works', async () => {

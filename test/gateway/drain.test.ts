@@ -55,9 +55,9 @@ test('a 5 s request started before the flip ends well, and only then the old rel
   expect(signal?.at).toBeGreaterThanOrEqual(ended());
   const [deployment] = await eventually('the receipt', async () => {
     const all = await turnout.deployments();
-    return all[0]?.receipt.retired ? all : null;
+    return all[0]?.receipt?.retired ? all : null;
   });
-  expect(deployment?.receipt.retired).toMatchObject({ color: 'blue', inFlight: 0, limitHit: false });
+  expect(deployment?.receipt?.retired).toMatchObject({ color: 'blue', inFlight: 0, limitHit: false });
 });
 
 test('the drain limit ends the wait for a request that does not end, and the receipt says so', async () => {
@@ -71,9 +71,9 @@ test('the drain limit ends the wait for a request that does not end, and the rec
   await answer;
   const [deployment] = await eventually('the receipt', async () => {
     const all = await turnout.deployments();
-    return all[0]?.receipt.retired ? all : null;
+    return all[0]?.receipt?.retired ? all : null;
   });
-  expect(deployment?.receipt.retired).toMatchObject({ color: 'blue', inFlight: 1, limitHit: true });
+  expect(deployment?.receipt?.retired).toMatchObject({ color: 'blue', inFlight: 1, limitHit: true });
 });
 
 test('a new deployment evicts a warm color at once, but only after its requests have ended', async () => {

@@ -43,8 +43,7 @@ export class FakeGateway implements Gateway {
 
   async traffic(service: string): Promise<Traffic> {
     this.answer();
-    const counted = (inFlight: number) => ({ inFlight, started: 0, finished: {}, durations: [], failedOver: 0 });
-    return { service, buckets: [], colors: { blue: counted(this.inFlight.blue), green: counted(this.inFlight.green) } };
+    return traffic(this.inFlight, service);
   }
 
   async probe(upstream: string, path: string): Promise<ProbeAnswer> {
@@ -62,4 +61,12 @@ export class FakeGateway implements Gateway {
   private answer(): void {
     if (this.silent) throw new TurnoutError('gateway-unusable', 'the gateway did not answer');
   }
+}
+
+/** Nothing was ever counted but what is in flight. */
+export function traffic(inFlight: Record<Color, number>, service = 'backend'): Traffic {
+  const counted = (color: Color) => {
+    return { inFlight: inFlight[color], started: 0, finished: {}, durations: [], failedOver: 0, inFlightBySet: {} };
+  };
+  return { service, epoch: 'first', buckets: [], colors: { blue: counted('blue'), green: counted('green') } };
 }

@@ -3,7 +3,7 @@ import { execFile, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
-import { createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -89,7 +89,10 @@ export async function eventually<T>(what: string, check: () => T | Promise<T>, l
   }
 }
 
-const SERVE = `require('net').createServer().listen(process.env.PORT, '127.0.0.1', () => console.log('ready'));`;
+/** What is sent to its address it prints. */
+const SERVE = `
+  require('net').createServer((socket) => socket.pipe(process.stdout, { end: false }))
+    .listen(process.env.PORT, '127.0.0.1', () => console.log('ready'));`;
 
 /** Applications, as commands. All but `speaks` run until they are stopped, and print `ready` when they may be. */
 export const fixture = {
@@ -110,6 +113,35 @@ export const fixture = {
     const near = spawn(process.execPath, ['-e', idle], { stdio: 'inherit' });
     const far = spawn(process.execPath, ['-e', idle], { stdio: 'inherit', detached: true });
     ${SERVE}`),
+  /** Uses nothing until SIGUSR2; then it, a child that ends, and one in a session of its own that does not, burn `ms` each. */
+  burns: (ms: number) => {
+    const burn = `for (const begin = process.cpuUsage(), used = () => Object.values(process.cpuUsage(begin)).reduce((a, b) => a + b);
+      used() < ${ms * 1000}; );`;
+    const far = `process.on('SIGUSR2', () => { ${burn} console.log('far burnt'); }); setInterval(() => {}, 1e6); console.log('far up');`;
+    return node(`
+    const { execFileSync, spawn } = require('child_process');
+    const far = spawn(process.execPath, ['-e', ${JSON.stringify(far)}], { stdio: 'inherit', detached: true });
+    process.on('SIGUSR2', () => {
+      far.kill('SIGUSR2');
+      execFileSync(process.execPath, ['-e', ${JSON.stringify(burn)}]);
+      ${burn}
+      console.log('near burnt');
+    });
+    ${SERVE}`);
+  },
+  /** As `tree`, each of the three with so much memory of its own. */
+  holds: (bytes: number) =>
+    node(`
+    const { spawn } = require('child_process');
+    const hold = 'globalThis.held = Buffer.alloc(${bytes}, 1); setInterval(() => {}, 1e6); console.log("up")';
+    for (const detached of [false, true]) spawn(process.execPath, ['-e', hold], { stdio: 'inherit', detached });
+    eval(hold);
+    ${SERVE}`),
+  /** Prints without a newline what it was asked to, and ends, once something connects. */
+  diesSaying: (words: string) =>
+    node(`
+    require('net').createServer(() => process.stdout.write(${JSON.stringify(words)}, () => process.exit(1)))
+      .listen(process.env.PORT, '127.0.0.1', () => console.log('ready'));`),
   /** A child in its group, and without the runtime's mark, that says "child done" some time after SIGTERM. */
   withBareChild: (ms: number) =>
     node(`
@@ -120,14 +152,25 @@ export const fixture = {
     ${SERVE}`),
 };
 
+/** Connects to a replica and sends; most fixtures print it. */
+export async function send(address: string, text: string): Promise<void> {
+  const [host, port] = address.split(':');
+  await new Promise<void>((resolve, reject) => {
+    const socket = connect(Number(port), host, () => socket.end(text));
+    socket.resume();
+    socket.once('error', reject);
+    socket.once('close', () => resolve());
+  });
+}
+
 function node(code: string): string[] {
   return [process.execPath, '-e', code];
 }
 
 /** A process of the test's own, in a group of its own, that has nothing to do with any runtime. */
-export function bystander(command: [string, ...string[]], token: string): ChildProcess {
+export function bystander(command: [string, ...string[]], token: string, more: Record<string, string> = {}): ChildProcess {
   const [program, ...args] = command;
-  const env = { PATH: process.env.PATH, ...tokenVariable(token) };
+  const env = { PATH: process.env.PATH, ...tokenVariable(token), ...more };
   return spawn(program, args, { detached: true, stdio: ['ignore', 'pipe', 'ignore'], env });
 }
 
@@ -135,18 +178,23 @@ export interface OtherSidecar {
   state: string;
   env: Record<string, string>;
   starts: ReplicaSpec[];
+  /** Prints what a sweep has ended instead of the list. */
+  sweeps?: boolean;
 }
 
 let bundle: Promise<string> | undefined;
 
 /**
- * Runs a ProcessRuntime in a process of its own that starts replicas, listens for their ends, and then has nothing more to do.
- * Resolves with what it printed once it has ended by itself; rejects when it does not.
+ * Runs a ProcessRuntime in a process of its own that starts replicas, listens for their ends, follows their output, and then has nothing more to do.
+ * `own` are variables of its own. Resolves with what it printed once it has ended by itself; rejects when it does not.
  */
-export async function runOtherSidecar(work: OtherSidecar): Promise<string> {
+export async function runOtherSidecar(work: OtherSidecar, own: Record<string, string> = {}): Promise<string> {
   bundle ??= bundleSidecar();
   const code = await bundle;
-  const running = promisify(execFile)(process.execPath, ['-', JSON.stringify(work)], { timeout: 10_000 });
+  const running = promisify(execFile)(process.execPath, ['-', JSON.stringify(work)], {
+    timeout: 10_000,
+    env: { ...process.env, ...own },
+  });
   running.child.stdin?.end(code);
   return (await running).stdout;
 }
@@ -157,12 +205,14 @@ async function bundleSidecar(): Promise<string> {
       resolveDir: import.meta.dirname,
       contents: `
         import { ProcessRuntime } from '../../sidecar/runtime/process/process-runtime.ts';
-        const { state, env, starts } = JSON.parse(process.argv[2]);
+        const { state, env, starts, sweeps } = JSON.parse(process.argv[2]);
         const runtime = new ProcessRuntime({ state, env });
         runtime.onExit(() => {});
         (async () => {
           for (const spec of starts) await runtime.start(spec);
-          console.log(JSON.stringify(await runtime.list()));
+          const replicas = await runtime.list();
+          for (const replica of replicas) runtime.matchOutput(replica, /x/);
+          console.log(JSON.stringify(sweeps ? await runtime.sweep() : replicas));
         })();`,
     },
     bundle: true,

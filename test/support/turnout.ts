@@ -50,7 +50,12 @@ export class Turnout {
     const gatewayPort = await freePort();
     const apiPort = await freePort();
     const from = await freeRange(16);
-    const backend = { command: ['node', BACKEND], health: { path: '/health', interval: '100ms' }, ...service };
+    const backend = {
+      command: ['node', BACKEND],
+      health: { path: '/health', interval: '100ms' },
+      bake: { for: '0s' },
+      ...service,
+    };
     const whole = {
       ports: `${from}-${from + 15}`,
       gateway: { listen: `127.0.0.1:${gatewayPort}`, workers: 2 },

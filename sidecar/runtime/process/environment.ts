@@ -1,9 +1,11 @@
-import { readFileSync, statSync } from 'node:fs';
+import { readFileSync, readlinkSync } from 'node:fs';
 import type { ProcessIdentity } from '../../process-identity.ts';
 import { groupLeaders, identify, livingProcesses } from '../../process-identity.ts';
 import type { ReplicaSpec, Slot } from '../runtime.ts';
 
 const MARK = 'TURNOUT_REPLICA';
+/** `1` in the environment of a hook: it belongs to a deployment, not to a replica. */
+const HOOK = 'TURNOUT_HOOK';
 
 /** What a process says about the replica it belongs to; nothing in it has been checked. */
 export interface Stray extends Slot {
@@ -39,6 +41,12 @@ export function replicaEnvironment(base: NodeJS.ProcessEnv, spec: ReplicaSpec, m
   };
 }
 
+/** Ids hold no `|`; folders may, and then one's mark can begin like another's. */
+function idIn(mark: string, state: string): string | null {
+  const bar = mark.lastIndexOf('|');
+  return mark.slice(0, bar) === state ? mark.slice(bar + 1) : null;
+}
+
 /** All living processes that carry the mark. One that overwrites its own environment can't be found this way. */
 export function findMarked(mark: string): number[] {
   return livingProcesses().filter((pid) => readEnvironment(pid)?.get(MARK) === mark);
@@ -60,29 +68,56 @@ export function findStrays(state: string, known: Set<string>): Stray[] {
 }
 
 function readStray(pid: number, state: string): Stray | null {
-  const env = readEnvironment(pid);
-  const mark = env?.get(MARK);
-  const prefix = markOf(state, '');
-  if (!env || !mark?.startsWith(prefix) || !isOurUser(pid)) return null;
-  const identity = identify(pid);
-  return (
-    identity && {
-      id: mark.slice(prefix.length),
-      service: env.get('TURNOUT_SERVICE') ?? '',
-      color: env.get('TURNOUT_COLOR') as Stray['color'],
-      slot: Number(env.get('TURNOUT_SLOT')),
-      address: env.get('TURNOUT_ADDRESS') ?? '',
-      release: env.get('TURNOUT_RELEASE') ?? '',
-      deployment: env.get('TURNOUT_DEPLOYMENT') ?? '',
-      process: identity,
-    }
-  );
+  const bearer = readBearer(pid, state);
+  if (!bearer) return null;
+  const { id, env, process } = bearer;
+  return {
+    id,
+    service: env.get('TURNOUT_SERVICE') ?? '',
+    color: env.get('TURNOUT_COLOR') as Stray['color'],
+    slot: Number(env.get('TURNOUT_SLOT')),
+    address: env.get('TURNOUT_ADDRESS') ?? '',
+    release: env.get('TURNOUT_RELEASE') ?? '',
+    deployment: env.get('TURNOUT_DEPLOYMENT') ?? '',
+    process,
+  };
 }
 
-/** Anybody can write our mark into an environment; only our own user's processes may claim to be a replica. */
-function isOurUser(pid: number): boolean {
+/** A process that carries a mark of this state folder and may do so. */
+export interface Bearer {
+  id: string;
+  process: ProcessIdentity;
+}
+
+/** All of them but hooks and this process. */
+export function findBearers(state: string): Bearer[] {
+  const found = livingProcesses().map((pid) => (pid === process.pid ? null : readBearer(pid, state)));
+  return found.filter((bearer) => bearer !== null && bearer.env.get(HOOK) !== '1') as Bearer[];
+}
+
+/** The id of the replica that this very process belongs to, if any, else empty. */
+export function ownId(state: string): string {
+  return idIn(process.env[MARK] ?? '', state) ?? '';
+}
+
+function readBearer(pid: number, state: string): (Bearer & { env: Map<string, string> }) | null {
+  // Identified first: should the pid change hands meanwhile, what is read belongs to none that can be signalled.
+  const process = identify(pid);
+  const env = process && readEnvironment(pid);
+  const id = env && idIn(env.get(MARK) ?? '', state);
+  return id && isOurs(pid) ? { id, process, env } : null;
+}
+
+/**
+ * Anybody can write our mark into an environment; only our own user's processes may claim to be a replica. Asked of its
+ * status, since the folder's owner is root for what may not be dumped. And a container has state folders of its own, that
+ * may be called the same.
+ */
+function isOurs(pid: number): boolean {
   try {
-    return statSync(`/proc/${pid}`).uid === process.geteuid?.();
+    const [, real, effective] = /^Uid:\t(\d+)\t(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'latin1')) ?? [];
+    const user = String(process.geteuid?.());
+    return real === user && effective === user && readlinkSync(`/proc/${pid}/ns/pid`) === readlinkSync('/proc/self/ns/pid');
   } catch {
     return false;
   }

@@ -34,6 +34,11 @@ export class ExitWatch {
     this.#adjust();
   }
 
+  follows(id: string): boolean {
+    const found = this.#adopted.get(id);
+    return found !== undefined && isAlive(found.process);
+  }
+
   /** Looks now instead of at the next turn. */
   check(): void {
     for (const [id, { replica, process }] of this.#adopted) {

@@ -1,18 +1,23 @@
-import { randomBytes } from 'node:crypto';
 import { resolve } from 'node:path';
 
 import { TurnoutError } from '../../errors.ts';
-import { identify, isAlive } from '../../process-identity.ts';
-import type { Replica, ReplicaSpec, Runtime, StopOptions } from '../runtime.ts';
-import { OwnChild } from './child.ts';
-import type { Stray } from './environment.ts';
-import { findStrays, markOf, replicaEnvironment } from './environment.ts';
+import type { ProcessIdentity } from '../../process-identity.ts';
+import { isAlive } from '../../process-identity.ts';
+import type { Resources } from '../resources.ts';
+import type { OutputMatches, Replica, ReplicaSpec, Runtime, StopOptions } from '../runtime.ts';
+import { adoptStrays } from './adoption.ts';
+import type { OwnChild } from './child.ts';
+import { markOf } from './environment.ts';
 import { ExitWatch } from './exit-watch.ts';
-import { launch, requireFolder, requireFreeAddress } from './launch.ts';
-import { discardEmptyLog, logPath, openLog, pruneLogs, tailLog } from './log.ts';
+import { requireFolder, requireFreeAddress } from './launch.ts';
+import { logPath, pruneLogs, tailLog } from './log.ts';
+import { OutputFollower } from './output-follower.ts';
 import type { ReplicaRecord } from './record.ts';
-import { ReplicaRecords } from './record.ts';
+import { ReplicaRecords, toReplica } from './record.ts';
+import { ResourceMeter } from './resource-meter.ts';
 import { SlotLock, slotKey } from './slot-lock.ts';
+import { newId, Spawner } from './spawner.ts';
+import { sweep } from './sweep.ts';
 import { ProcessTree } from './tree.ts';
 
 const AT_ONCE: StopOptions = { signal: 'SIGKILL', timeout: 0 };
@@ -20,11 +25,15 @@ const AT_ONCE: StopOptions = { signal: 'SIGKILL', timeout: 0 };
 /** Replicas as processes on this machine. They outlive the sidecar; the next one finds them by record, else by mark. */
 export class ProcessRuntime implements Runtime {
   readonly #state: string;
-  readonly #env: NodeJS.ProcessEnv;
   readonly #records: ReplicaRecords;
+  readonly #spawner: Spawner;
   readonly #watch = new ExitWatch();
   readonly #lock = new SlotLock();
   readonly #children = new Map<string, OwnChild>();
+  readonly #meter = new ResourceMeter();
+  readonly #followers = new Set<OutputFollower>();
+  /** What is being started or stopped right now, once for each call: no sweep may take it for a stray. */
+  readonly #underway = new Set<{ id: string }>();
   /** Stops under way, by slot: a start waits for them. */
   readonly #stopping = new Map<string, Promise<unknown>>();
   #adoption: Promise<void> | undefined;
@@ -32,8 +41,16 @@ export class ProcessRuntime implements Runtime {
   /** `state` is absolute; `env` is what replicas inherit, less what is meant for the sidecar alone. */
   constructor({ state, env }: { state: string; env: NodeJS.ProcessEnv }) {
     this.#state = resolve(state);
-    this.#env = env;
     this.#records = new ReplicaRecords(this.#state);
+    this.#spawner = new Spawner({
+      state: this.#state,
+      env,
+      records: this.#records,
+      children: this.#children,
+      onLog: (path, from) => {
+        for (const follower of this.#followers) if (follower.path === path) follower.endAt(from);
+      },
+    });
   }
 
   async list(service?: string): Promise<Replica[]> {
@@ -51,7 +68,7 @@ export class ProcessRuntime implements Runtime {
   async stop(replica: Replica, options: StopOptions): Promise<void> {
     await this.#adopt();
     const key = slotKey(replica);
-    const mine = this.#end(replica, options);
+    const mine = this.#during(replica.id, () => this.#end(replica, options));
     const all = Promise.allSettled([this.#stopping.get(key), mine]).then(() => {
       if (this.#stopping.get(key) === all) this.#stopping.delete(key);
     });
@@ -63,6 +80,38 @@ export class ProcessRuntime implements Runtime {
     const record = await this.#records.read(replica);
     if (record?.id === replica.id) return tailLog(record.log.path, record.log.from, lines);
     return tailLog(logPath(this.#state, replica), 0, lines);
+  }
+
+  async resources(replica: Replica): Promise<Resources | null> {
+    const leader = await this.#leader(replica);
+    return leader ? this.#meter.read(replica.id, leader) : this.#meter.forget(replica.id);
+  }
+
+  matchOutput(replica: Replica, pattern: RegExp): OutputMatches {
+    // Asked for at once: a stop takes the record away.
+    const leader = this.#leader(replica);
+    const follower = new OutputFollower({
+      path: logPath(this.#state, replica),
+      pattern,
+      isAlive: async () => {
+        const known = await leader;
+        return known !== null && isAlive(known);
+      },
+      onEnd: (one) => this.#followers.delete(one),
+    });
+    this.#followers.add(follower);
+    // Where it is not known any more, whatever is still written there is another's. Where that can't be told, end() will.
+    leader.then((known) => known ?? follower.end()).catch(() => {});
+    return follower;
+  }
+
+  async sweep(): Promise<string[]> {
+    await this.#adopt();
+    const pids = await sweep(this.#state, {
+      recorded: () => this.#records.ids(),
+      isKnown: (id) => this.#children.has(id) || [...this.#underway].some((one) => one.id === id) || this.#watch.follows(id),
+    });
+    return pids.map((pid) => `pid ${pid}`);
   }
 
   onExit(listener: (replica: Replica) => void): () => void {
@@ -86,69 +135,13 @@ export class ProcessRuntime implements Runtime {
     // Its record is about to be replaced, and with it the last trace of what it may have left running.
     if (former) await this.#tree(former.id, former).end(AT_ONCE);
     await requireFreeAddress(spec.address);
-    const { record, child } = await this.#spawn(spec);
+    const now = new Date();
+    const id = newId(now);
+    const { record, child } = await this.#during(id, () => this.#spawner.spawn(spec, id, now));
     if (former) this.#children.delete(former.id);
     void child.exited.then(() => setImmediate(() => void this.#exited(record, child)));
     await pruneLogs(record.log.path, spec);
     return this.#look(record);
-  }
-
-  async #spawn(spec: ReplicaSpec): Promise<{ record: ReplicaRecord; child: OwnChild }> {
-    const now = new Date();
-    const id = `${now.getTime().toString(36)}-${randomBytes(6).toString('hex')}`;
-    const env = replicaEnvironment(this.#env, spec, markOf(this.#state, id));
-    const path = logPath(this.#state, spec);
-    const { file, from } = await openLog(path).catch((cause: Error) => {
-      throw new TurnoutError('runtime-unusable', `The log cannot be opened: ${cause.message}`, { cause });
-    });
-    try {
-      const spawned = await launch(spec.command, spec.cwd, env, file.fd);
-      const identity = identify(spawned.pid as number);
-      if (!identity) {
-        spawned.kill('SIGKILL');
-        throw new TurnoutError('runtime-unusable', 'There is no /proc to watch processes by', { hint: 'Linux is needed.' });
-      }
-      const child = new OwnChild(spawned, identity);
-      // Known before its record can be read: or else somebody who lists meanwhile would take it for an adopted one.
-      this.#children.set(id, child);
-      const { service, color, slot, address, release, deployment } = spec;
-      const record: ReplicaRecord = {
-        schema: 1,
-        id,
-        service,
-        color,
-        slot,
-        address,
-        release,
-        deployment,
-        startedAt: now.toISOString(),
-        exit: null,
-        process: identity,
-        log: { path, from },
-      };
-      await this.#write(record);
-      return { record, child };
-    } catch (error) {
-      this.#children.delete(id);
-      await discardEmptyLog(path);
-      throw error;
-    } finally {
-      await file.close();
-    }
-  }
-
-  /** A replica that nobody would find again must not run. */
-  async #write(record: ReplicaRecord): Promise<void> {
-    try {
-      await this.#records.write(record);
-    } catch (error) {
-      // The caller gets the first error, whatever becomes of the cleaning up.
-      await this.#tree(record.id, record)
-        .end(AT_ONCE)
-        .catch(() => {});
-      const { message } = error as Error;
-      throw new TurnoutError('runtime-unusable', `The replica's record cannot be written: ${message}`, { cause: error });
-    }
   }
 
   async #end(replica: Replica, options: StopOptions): Promise<void> {
@@ -163,6 +156,7 @@ export class ProcessRuntime implements Runtime {
       if (current?.id === replica.id) await this.#records.remove(replica);
     });
     this.#children.delete(replica.id);
+    this.#meter.forget(replica.id);
   }
 
   async #exited(record: ReplicaRecord, child: OwnChild): Promise<void> {
@@ -181,27 +175,16 @@ export class ProcessRuntime implements Runtime {
 
   /** Once per life: what an earlier sidecar has left. */
   #adopt(): Promise<void> {
-    this.#adoption ??= this.#findStrays().catch((error: unknown) => {
+    this.#adoption ??= this.#findEarlier().catch((error: unknown) => {
       this.#adoption = undefined;
       throw error;
     });
     return this.#adoption;
   }
 
-  async #findStrays(): Promise<void> {
-    const known = new Set((await this.#records.all()).map(({ id }) => id));
-    for (const stray of findStrays(this.#state, known)) {
-      const holder = await this.#records.read(stray);
-      if (!holder || !isAlive(holder.process)) await this.#records.adopt(this.#recordOf(stray));
-    }
+  async #findEarlier(): Promise<void> {
+    await adoptStrays(this.#state, this.#records);
     for (const record of await this.#records.all()) await this.#look(record);
-  }
-
-  #recordOf(stray: Stray): ReplicaRecord {
-    // The id begins with the time of its start.
-    const time = new Date(Number.parseInt(stray.id, 36));
-    const startedAt = (Number.isNaN(time.getTime()) ? new Date() : time).toISOString();
-    return { schema: 1, ...stray, startedAt, exit: null, log: { path: logPath(this.#state, stray), from: 0 } };
   }
 
   async #look(record: ReplicaRecord): Promise<Replica> {
@@ -214,13 +197,26 @@ export class ProcessRuntime implements Runtime {
     return replica;
   }
 
+  /** Null for one that has been stopped, or whose slot another has taken. */
+  async #leader({ id, ...slot }: Replica): Promise<ProcessIdentity | null> {
+    const child = this.#children.get(id);
+    if (child) return child.identity;
+    const record = await this.#records.read(slot);
+    return record?.id === id ? record.process : null;
+  }
+
+  async #during<T>(id: string, work: () => Promise<T>): Promise<T> {
+    const token = { id };
+    this.#underway.add(token);
+    try {
+      return await work();
+    } finally {
+      this.#underway.delete(token);
+    }
+  }
+
   #tree(id: string, record: ReplicaRecord | null): ProcessTree {
     const child = this.#children.get(id);
     return new ProcessTree(child?.identity ?? record?.process ?? null, markOf(this.#state, id), child?.survivors);
   }
-}
-
-function toReplica(record: ReplicaRecord, alive: boolean, exit: Replica['exit']): Replica {
-  const { id, service, color, slot, address, release, deployment, startedAt } = record;
-  return { id, service, color, slot, address, release, deployment, startedAt, alive, exit };
 }

@@ -4,7 +4,7 @@ import writeFileAtomic from 'write-file-atomic';
 import { z } from 'zod';
 
 import { TurnoutError } from '../../errors.ts';
-import type { Slot } from '../runtime.ts';
+import type { Replica, Slot } from '../runtime.ts';
 
 const schema = z.object({
   schema: z.literal(1),
@@ -24,6 +24,11 @@ const schema = z.object({
 
 /** What is kept on disk about a replica, and never a value of its environment. */
 export type ReplicaRecord = z.infer<typeof schema>;
+
+export function toReplica(record: ReplicaRecord, alive: boolean, exit: Replica['exit']): Replica {
+  const { id, service, color, slot, address, release, deployment, startedAt } = record;
+  return { id, service, color, slot, address, release, deployment, startedAt, alive, exit };
+}
 
 const FILE = /^(blue|green)-\d+\.json$/;
 
@@ -50,6 +55,10 @@ export class ReplicaRecords {
     }
     const records = await Promise.all([...paths].sort(byNumber).map((path) => this.#read(path)));
     return records.filter((record) => record !== null);
+  }
+
+  async ids(): Promise<Set<string>> {
+    return new Set((await this.all()).map(({ id }) => id));
   }
 
   /** Null also for a torn one: its process, if it runs, is found by its mark. */

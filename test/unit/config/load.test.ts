@@ -31,7 +31,23 @@ test('the smallest file gets every default of the design', async () => {
           failures: 3,
           expect: { status: 200, json: {} },
         },
-        bake: { for: 0 },
+        exposeHealth: false,
+        warm: [],
+        smoke: [],
+        promote: 'auto',
+        promoteTimeout: 3_600_000,
+        bake: {
+          for: 60_000,
+          minRequests: 50,
+          onInconclusive: 'pass',
+          maxErrorRate: 0.01,
+          maxP99: null,
+          maxRestarts: 0,
+          maxCpu: null,
+          maxMemory: null,
+          logErrors: null,
+        },
+        hooks: { beforeSwitch: null, afterLive: null, afterRollback: null },
         drain: { timeout: 30_000 },
         stop: { signal: 'SIGTERM', timeout: 10_000 },
         keep: 600_000,
@@ -40,17 +56,20 @@ test('the smallest file gets every default of the design', async () => {
         passive: { maxFails: 3, failTimeout: 2000 },
       },
     ],
+    webhooks: [],
     secrets: [],
   });
 });
 
 test('every key can be set', async () => {
-  const config = await load(`
+  const config = await load(
+    `
 state: /var/tn
 runtime: process
 ports: 9001-32767
 gateway: { listen: "[::1]:80", control: unix, managed: true, workers: 64 }
 api: { listen: 9000 }
+webhooks: [{ url: "https://example.org/hook", format: slack, secret: "\${KEY}" }]
 services:
   b-2:
     route: { host: "*.Example.org", path: /api/v1 }
@@ -61,7 +80,14 @@ services:
     env: { LEVEL: high }
     health: { path: "/h?deep=1", interval: 500ms, timeout: 2s, retries: 5, successes: 2, failures: 4,
       expect: { status: 204, json: { a: [1] } } }
-    bake: { for: 0 }
+    exposeHealth: true
+    warm: [{ get: "/a?b=1", count: 5 }, { get: / }]
+    smoke: [{ get: /ping, timeout: 3s, expect: { status: 204, json: { a: [1] } } }, { get: / }]
+    promote: manual
+    promoteTimeout: 10m
+    bake: { for: 5m, minRequests: 200, onInconclusive: rollback, maxErrorRate: 0.5%, maxP99: 300ms, maxRestarts: 2,
+      maxCpu: 80%, maxMemory: 512m, logErrors: { pattern: "ERROR|FATAL", max: 3 } }
+    hooks: { beforeSwitch: [./migrate, "{release}"], afterLive: { command: [./tell, live], timeout: 5s }, afterRollback: [./tell] }
     drain: { timeout: 1m }
     stop: { signal: SIGQUIT, timeout: 1.5s }
     keep: 0
@@ -74,12 +100,17 @@ services:
     health: /
     replicas: 1
     maxReplicas: 1
-`);
+    bake: { for: 0s, maxP99: none, maxCpu: none, maxMemory: none, logErrors: none }
+`,
+    { KEY: 'signing-key' },
+  );
   expect(config).toMatchObject({
     state: '/var/tn',
     ports: { from: 9001, to: 32_767 },
     gateway: { listen: { host: '::1', port: 80 }, workers: 64 },
     api: { listen: { port: 9000 } },
+    webhooks: [{ url: 'https://example.org/hook', format: 'slack', secret: 'signing-key' }],
+    secrets: [{ name: 'KEY', value: 'signing-key' }],
   });
   expect(config.services.map(({ name }) => name)).toEqual(['b-2', 'a']);
   expect(config.services[0]).toMatchObject({
@@ -99,7 +130,33 @@ services:
       failures: 4,
       expect: { status: 204, json: { a: [1] } },
     },
-    bake: { for: 0 },
+    exposeHealth: true,
+    warm: [
+      { path: '/a?b=1', count: 5 },
+      { path: '/', count: 20 },
+    ],
+    smoke: [
+      { path: '/ping', timeout: 3000, expect: { status: 204, json: { a: [1] } } },
+      { path: '/', timeout: 2000, expect: { status: 200, json: {} } },
+    ],
+    promote: 'manual',
+    promoteTimeout: 600_000,
+    bake: {
+      for: 300_000,
+      minRequests: 200,
+      onInconclusive: 'rollback',
+      maxErrorRate: 0.005,
+      maxP99: 300,
+      maxRestarts: 2,
+      maxCpu: 0.8,
+      maxMemory: 536_870_912,
+      logErrors: { pattern: /ERROR|FATAL/, max: 3 },
+    },
+    hooks: {
+      beforeSwitch: { command: ['./migrate', '{release}'], timeout: 60_000 },
+      afterLive: { command: ['./tell', 'live'], timeout: 5000 },
+      afterRollback: { command: ['./tell'], timeout: 60_000 },
+    },
     drain: { timeout: 60_000 },
     stop: { signal: 'SIGQUIT', timeout: 1500 },
     keep: 0,
@@ -107,7 +164,10 @@ services:
     connectTimeout: 250,
     passive: { maxFails: 0, failTimeout: 60_000 },
   });
-  expect(config.services[1]!.maxReplicas).toBe(1);
+  expect(config.services[1]).toMatchObject({
+    maxReplicas: 1,
+    bake: { for: 0, maxP99: null, maxCpu: null, maxMemory: null, logErrors: null },
+  });
 });
 
 test('a file that is not there is named as the user named it', async () => {

@@ -45,15 +45,20 @@ test('an unset variable is told for each of its places', async () => {
 
 test.each([
   'cwd: a/${X}',
+  'hooks: { afterLive: [notify, "${X}"] }',
+  'smoke: [{ get: "/${X}" }]',
+  'bake: { logErrors: "a|${X}" }',
   'release: ${X}',
   'route: { host: "${X}" }',
   'health: { path: "/", expect: { json: { a: ["${X}"] } } }',
   'envFile: "${X}"',
   'cwd: $${X}',
-])('a variable outside of env is refused, alone: %s', async (line) => {
+])('a variable in another place is refused, alone: %s', async (line) => {
   const yaml = line.startsWith('health') ? `services:\n  a:\n    command: [a]\n    ${line}\n` : service(line);
   expect(await refusal(yaml, { X: 'one' })).toEqual([
-    expect.stringMatching(/: found ".*", expected text without \$\{: variables work only in the values of env$/),
+    expect.stringMatching(
+      /: found ".*", expected text without \$\{: variables work only in the values of env and in url and secret of webhooks$/,
+    ),
   ]);
 });
 

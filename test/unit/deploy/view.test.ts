@@ -1,11 +1,10 @@
 import { expect, test } from 'vitest';
-import type { ColorTraffic } from '../../../njs/traffic.ts';
 import { viewOf } from '../../../sidecar/deploy/view.ts';
 import { observed, routeTo, seen } from '../../support/builders.ts';
+import { traffic as trafficOf } from '../../support/builders-gateway.ts';
 import { deployment, flipTo, record } from '../../support/builders-record.ts';
 
-const counted = (inFlight: number): ColorTraffic => ({ inFlight, started: 0, finished: {}, durations: [], failedOver: 0 });
-const traffic = { service: 'backend', buckets: [], colors: { blue: counted(3), green: counted(0) } };
+const traffic = trafficOf({ blue: 3, green: 0 });
 
 test('a service is shown as its route says', () => {
   const route = routeTo('blue', { green: { slots: [1], release: 'v2' }, generation: 9 });

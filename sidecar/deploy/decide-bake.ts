@@ -1,0 +1,83 @@
+import { otherColor } from '../../njs/route.ts';
+import { convict } from '../watch/conviction.ts';
+import { since, total } from '../watch/counts.ts';
+import type { Running } from './decide-deployment.ts';
+import { exited } from './decide-deployment.ts';
+import { isNamed, replicasOf, takesTraffic } from './observed.ts';
+import type { Step } from './step.ts';
+
+/** A color that has traffic is watched: it ends live, or traffic goes back first and the explanation follows. */
+export function decideBake(running: Running): Step | null {
+  const { route, record, deployment, color } = running;
+  const { failing } = record.facts;
+  if (!takesTraffic(route, color)) return trafficLeft(running);
+  if (failing) return moveBack(running, failing);
+  const breach = findBreach(running);
+  if (breach) return breach;
+  return running.elapsed < running.config.bake.for ? null : end(running);
+
+  function end({ observed, config }: Running): Step {
+    const finished = observed.traffic ? total(since(record.facts.switched, observed.traffic)[color]) : 0;
+    const { minRequests, onInconclusive } = config.bake;
+    const live = { do: 'enter' as const, phase: 'live' as const };
+    if (finished >= minRequests)
+      return { ...live, reason: 'baked', message: `${deployment.release} serves from ${color} and has passed its bake` };
+    const few = `${finished} requests finished during the bake, fewer than ${minRequests}`;
+    if (onInconclusive === 'rollback') return { do: 'fail', reason: 'inconclusive', message: few, replica: null };
+    return {
+      ...live,
+      reason: 'baked',
+      message: `${deployment.release} serves from ${color}; inconclusive: ${few}`,
+      inconclusive: true,
+    };
+  }
+}
+
+/** Traffic is on the other color: by our own move back, or by hand. */
+function trafficLeft({ route, record, deployment }: Running): Step {
+  const { failing } = record.facts;
+  const flip = record.flips.at(-1);
+  const own = flip?.deployment === deployment.id;
+  if (failing && own) return { do: 'enter', phase: 'rolled-back', ...failing };
+  if (own)
+    return {
+      do: 'enter',
+      phase: 'rolled-back',
+      reason: 'unknown',
+      message: 'traffic was moved back, but why was not written down',
+    };
+  const by = flip?.by ?? route?.changedBy ?? 'the gateway';
+  const message = `traffic was switched back to ${route?.active ?? 'nowhere'} by ${by}`;
+  return { do: 'enter', phase: 'superseded', reason: 'manual-flip', message };
+}
+
+function moveBack({ route, observed, color }: Running, failing: { reason: string; message: string }): Step {
+  const old = otherColor(color);
+  const runs = isNamed(route, old) && replicasOf(observed, old).some((one) => one.alive);
+  if (runs) return { do: 'switch-back', color: old };
+  const message = `${failing.message}; but ${old} does not run any more, so traffic stays on ${color}`;
+  return { do: 'enter', phase: 'needs-operator', reason: failing.reason, message };
+}
+
+function findBreach({ observed, record, config, color, mine }: Running): Step | null {
+  const { maxRestarts } = config.bake;
+  const dead = mine.find((one) => !one.alive);
+  if (dead && observed.restarts >= maxRestarts) {
+    const { message, replica } = exited(dead);
+    return {
+      do: 'fail',
+      reason: 'restarts',
+      message: `${message}; ${observed.restarts + 1} restarts, the limit is ${maxRestarts}`,
+      replica,
+    };
+  }
+  const sick = mine.find((one) => one.alive && one.health.state === 'unhealthy');
+  if (sick) {
+    const { failures } = config.health;
+    const message = `the replica in slot ${sick.slot} failed ${failures} checks in a row; the last: ${sick.health.last?.detail ?? 'none'}`;
+    return { do: 'fail', reason: 'unhealthy', message, replica: sick.id };
+  }
+  const counted = observed.traffic && convict(since(record.facts.switched, observed.traffic)[color], config.bake);
+  const breach = counted ?? observed.bakeBreach;
+  return breach ? { do: 'fail', ...breach, replica: null } : null;
+}

@@ -1,0 +1,125 @@
+import { statSync } from 'node:fs';
+import type { FileHandle } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
+
+import { LineMatches } from '../line-matches.ts';
+import type { OutputMatches } from '../runtime.ts';
+import { LineSplitter } from './line-splitter.ts';
+
+/** Milliseconds between two looks. A poll, since fs.watch loses events and costs a watch per file. */
+const POLL = 200;
+/** Bytes read at most per look: a replica that floods its log must not keep the sidecar busy. */
+const FLOOD = 4 * 1024 * 1024;
+/** Bytes per read, so that the event loop gets its turn in between. */
+const CHUNK = 128 * 1024;
+
+export interface Followed {
+  /** Of the log. */
+  path: string;
+  pattern: RegExp;
+  /** False once nothing more will be written by it. */
+  isAlive: () => Promise<boolean>;
+  /** Called once, when there is nothing more to follow. */
+  onEnd: (follower: OutputFollower) => void;
+}
+
+/** Matches what is appended to a log, from its present end until the replica is dead and all it wrote has been read. */
+export class OutputFollower implements OutputMatches {
+  readonly path: string;
+  readonly #matches: LineMatches;
+  readonly #lines: LineSplitter;
+  readonly #followed: Followed;
+  /** Kept open, so that a log that is renamed is still followed to where the replica writes. */
+  #file: FileHandle | null = null;
+  #position: number;
+  /** Where another replica's output begins. */
+  #limit = Number.POSITIVE_INFINITY;
+  #timer: NodeJS.Timeout | undefined;
+  #polling = false;
+  #ended = false;
+
+  constructor(followed: Followed) {
+    this.path = followed.path;
+    this.#followed = followed;
+    this.#matches = new LineMatches(followed.pattern);
+    this.#lines = new LineSplitter((line) => this.#matches.add(line));
+    this.#position = statSync(this.path, { throwIfNoEntry: false })?.size ?? 0;
+    this.#schedule();
+  }
+
+  get count(): number {
+    return this.#matches.count;
+  }
+
+  get last(): string | null {
+    return this.#matches.last;
+  }
+
+  get skippedBytes(): number {
+    return this.#matches.skippedBytes;
+  }
+
+  end(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#matches.end();
+    clearTimeout(this.#timer);
+    if (!this.#polling) this.#close();
+    this.#followed.onEnd(this);
+  }
+
+  /** The next replica writes into the same file from this byte on. */
+  endAt(limit: number): void {
+    this.#limit = Math.min(this.#limit, limit);
+  }
+
+  #schedule(): void {
+    this.#timer = setTimeout(() => void this.#poll(), POLL).unref();
+  }
+
+  async #poll(): Promise<void> {
+    this.#polling = true;
+    // Asked before reading: what a dead one has written is in the file by then.
+    const over = this.#limit !== Number.POSITIVE_INFINITY || !(await this.#followed.isAlive().catch(() => true));
+    await this.#read().catch(() => {
+      // No such file yet, no descriptor free, a disk that fails: the next look may be luckier.
+    });
+    if (over) {
+      this.#lines.flush();
+      this.end();
+    }
+    this.#polling = false;
+    if (this.#ended) this.#close();
+    else this.#schedule();
+  }
+
+  async #read(): Promise<void> {
+    this.#file ??= await open(this.path, 'r');
+    const { size } = await this.#file.stat();
+    const end = Math.min(size, this.#limit);
+    if (size < this.#position) {
+      // Emptied by somebody: all of it is new, as for a tail.
+      this.#lines.flush();
+      this.#position = 0;
+    }
+    if (end - this.#position > FLOOD) {
+      // The latest is what one wants to know of a flood.
+      this.#matches.skip(end - FLOOD - this.#position);
+      this.#position = end - FLOOD;
+      this.#lines.tear();
+    }
+    if (end <= this.#position) return;
+    const buffer = Buffer.allocUnsafe(Math.min(CHUNK, end - this.#position));
+    while (this.#position < end && !this.#ended) {
+      const { bytesRead } = await this.#file.read(buffer, 0, Math.min(buffer.length, end - this.#position), this.#position);
+      if (bytesRead === 0) return;
+      this.#position += bytesRead;
+      this.#lines.push(buffer.subarray(0, bytesRead));
+    }
+  }
+
+  #close(): void {
+    void this.#file?.close().catch(() => {});
+    this.#file = null;
+  }
+}

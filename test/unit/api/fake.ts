@@ -1,0 +1,105 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { pino } from 'pino';
+import { afterEach } from 'vitest';
+import { createApp } from '../../../sidecar/api/app.ts';
+import type { Conductor, DeployRequest } from '../../../sidecar/deploy/conductor.ts';
+import { viewOf } from '../../../sidecar/deploy/view.ts';
+import { observed, routeTo } from '../../support/builders.ts';
+import { deployment, record } from '../../support/builders-record.ts';
+import { call, type HttpAnswer } from '../../support/http.ts';
+
+export const TOKEN = 'the-token';
+
+/** As much of a conductor as the API asks for; says what it was asked. */
+export class FakeConductor {
+  readonly asked: unknown[] = [];
+  route: ReturnType<typeof routeTo> | 'unknown' = routeTo('blue');
+  known = [deployment({ id: 'd1', phase: 'live' })];
+  /** Thrown instead of doing anything. */
+  trouble: Error | null = null;
+  /** What a rollback comes to. */
+  warm = true;
+  noop = false;
+
+  constructor(readonly name: string) {}
+
+  async view() {
+    return viewOf(this.name, observed({ route: this.route }), null, record({ deployments: this.known }));
+  }
+
+  async deploy(request: DeployRequest) {
+    this.note('deploy', request);
+    return { deployment: deployment({ ...request, id: 'd2', service: this.name }), noop: this.noop };
+  }
+
+  async switchTo(color: 'blue' | 'green', options: { force: boolean; by: string }) {
+    this.note('switch', color, options);
+    return routeTo(color);
+  }
+
+  async rollback(by: string) {
+    this.note('rollback', by);
+    return this.warm ? { route: routeTo('green') } : { deployment: deployment({ id: 'd3' }) };
+  }
+
+  deployment(id: string) {
+    return this.known.find((one) => one.id === id) ?? null;
+  }
+
+  deployments() {
+    return this.known;
+  }
+
+  history() {
+    return [{ kind: 'deployment', id: 'd1' }];
+  }
+
+  private note(...words: unknown[]): void {
+    if (this.trouble) throw this.trouble;
+    this.asked.push(words);
+  }
+}
+
+export interface Api {
+  backend: FakeConductor;
+  /** `http://host:port` */
+  origin: string;
+  /** Log lines. */
+  logged: string[];
+  /** One call with the token, unless the headers say otherwise; a body that is no text is sent as JSON. */
+  ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<HttpAnswer>;
+}
+
+const servers: Server[] = [];
+afterEach(() => {
+  for (const server of servers.splice(0)) server.close();
+});
+
+/** The API of two services, `backend` and `frontend`, on a port of its own until the test ends. */
+export async function startApi(): Promise<Api> {
+  const backend = new FakeConductor('backend');
+  const logged: string[] = [];
+  const conductors = [backend, new FakeConductor('frontend')] as unknown as Conductor[];
+  const log = pino({}, { write: (line: string) => void logged.push(line) });
+  const server = createServer(createApp({ conductors, token: TOKEN, log }));
+  servers.push(server);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  const ask: Api['ask'] = (method, path, body, headers = { authorization: `Bearer ${TOKEN}` }) => {
+    const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
+    return call({ port, method, path, headers, ...(text === undefined ? {} : { body: text }) });
+  };
+  return { backend, origin: `http://127.0.0.1:${port}`, logged, ask };
+}
+
+/** The problem that an answer is, in short; throws when it does not have the shape of one. */
+export function problemOf({ status, headers, body }: HttpAnswer) {
+  const problem = JSON.parse(body) as Record<string, string | number>;
+  const keys = Object.keys(problem).sort().join();
+  if (!headers['content-type']?.startsWith('application/problem+json'))
+    throw new Error(`${headers['content-type']} is no problem`);
+  if (keys !== 'code,detail,hint,status,title,type') throw new Error(`a problem has no ${keys}`);
+  if (problem.status !== status || problem.type !== `urn:turnout:error:${problem.code}`) throw new Error(`${body} is odd`);
+  return { status, code: problem.code, detail: problem.detail };
+}
