@@ -3,7 +3,7 @@ import type { Traffic } from '../../njs/traffic.ts';
 import { TurnoutError } from '../../sidecar/errors.ts';
 import type { Gateway, ProbeAnswer, RouteChange } from '../../sidecar/gateway/gateway.ts';
 
-type By = { by: string };
+type By = { by: string; force?: boolean };
 
 /** A gateway in memory: one route, held to If-Match, and everything that was written to it. */
 export class FakeGateway implements Gateway {
@@ -21,12 +21,12 @@ export class FakeGateway implements Gateway {
     return this.held;
   }
 
-  async put(service: string, change: RouteChange, { ifMatch, by }: { ifMatch: number } & By): Promise<Route> {
+  async put(service: string, change: RouteChange, { ifMatch, by, force = false }: { ifMatch: number } & By): Promise<Route> {
     this.answer();
     const generation = this.held?.generation ?? 0;
     if (ifMatch !== generation)
       throw new TurnoutError('route-changed', `If-Match is ${ifMatch}, the generation is ${generation}`);
-    this.puts.push({ ...change, by });
+    this.puts.push({ ...change, by, force });
     return this.become(service, change, by);
   }
 
@@ -49,6 +49,11 @@ export class FakeGateway implements Gateway {
   async probe(upstream: string, path: string): Promise<ProbeAnswer> {
     this.probed.push({ upstream, path });
     return this.probeAnswer;
+  }
+
+  async forget(): Promise<void> {
+    this.answer();
+    this.held = null;
   }
 
   private become(service: string, { active, weights, colors }: RouteChange, by: string): Route {

@@ -1,5 +1,5 @@
 import type { Color } from '../../njs/route.ts';
-import type { Deployment, Phase } from '../../sidecar/store/deployment.ts';
+import { type Deployment, type DeploymentFacts, isEnd, type Phase, type Receipt } from '../../sidecar/store/deployment.ts';
 import type { Flipped, JournalEvent } from '../../sidecar/store/events.ts';
 import type { Written } from '../../sidecar/store/journal.ts';
 import { applyEvent, emptyRecord, type ServiceRecord } from '../../sidecar/store/record.ts';
@@ -15,34 +15,57 @@ export function deployment(parts: Partial<Deployment> = {}): Deployment {
     previous: 'v1',
     color: 'green',
     slots: [1],
+    promote: 'auto',
     by: 'tester',
     startedAt: since,
     finishedAt: null,
     steps: [begun],
-    receipt: { switchedAfterMs: null, retired: null },
+    receipt: null,
     ...begun,
     ...parts,
   };
 }
 
-/** A record with a deployment to green in this phase, which began at `since`. */
-export function deploying(
-  phase: Phase,
-  since = 0,
-  parts: Partial<ServiceRecord> & { of?: Partial<Deployment> } = {},
-): ServiceRecord {
+export interface RecordParts extends Partial<Omit<ServiceRecord, 'facts'>> {
+  facts?: Partial<DeploymentFacts>;
+  /** Of the facts: why the running deployment is lost. */
+  failing?: DeploymentFacts['failing'];
+}
+
+/** A record with a deployment to green in this phase, which began at `since`; blue served before. */
+export function deploying(phase: Phase, since = 0, parts: RecordParts & { of?: Partial<Deployment> } = {}): ServiceRecord {
   const { of = {}, ...rest } = parts;
   return record({ deployments: [deployment({ phase, ...of })], flips: [flipTo('blue', 'v1')], phaseSince: since, ...rest });
 }
 
-export function record(parts: Partial<ServiceRecord> = {}): ServiceRecord {
-  return { ...emptyRecord('backend'), ...parts };
+export function record({ facts = {}, failing = null, ...parts }: RecordParts = {}): ServiceRecord {
+  const empty = emptyRecord('backend');
+  return { ...empty, ...parts, facts: { ...empty.facts, failing, ...facts } };
+}
+
+/** What a deployment tells of itself once it has ended. */
+export function receipt(parts: Partial<Receipt> = {}): Receipt {
+  const none = { p50: null, p95: null, p99: null };
+  return {
+    requests: { blue: {}, green: {} },
+    failed: 0,
+    failedOver: 0,
+    switchMs: null,
+    switchedAfterMs: null,
+    longestGapMs: null,
+    latency: { before: none, after: none },
+    inconclusive: false,
+    gatewayRestarted: false,
+    retired: null,
+    ...parts,
+  };
 }
 
 /** As it stands in the journal. */
 export function flipTo(to: Color, release: string | null, parts: Partial<Written<Flipped>> = {}): Written<Flipped> {
-  const facts = { v: 1, seq: 1, at: '2026-01-01T00:00:00.000Z', kind: 'flip' as const, service: 'backend', deployment: null };
-  return { ...facts, from: null, to, fromRelease: null, release, slots: [1], generation: 1, by: 'tester', ...parts };
+  const line = { v: 1, seq: 1, at: '2026-01-01T00:00:00.000Z', kind: 'flip' as const, service: 'backend', deployment: null };
+  const unknown = { from: null, fromRelease: null, traffic: null, tookMs: null };
+  return { ...line, ...unknown, to, release, slots: [1], generation: 1, by: 'tester', ...parts };
 }
 
 /** An event that lacks only what writing it adds. `second` says when, from the start of 2026. */
@@ -59,10 +82,23 @@ export function recordAfter(...events: JournalEvent[]): ServiceRecord {
 
 export const event = {
   accepted: (id: string, release: string, color: Color, previous: string | null = null): JournalEvent => {
-    return { kind: 'accepted', service: 'backend', deployment: id, release, previous, color, slots: [1], by: 'tester' };
+    const unknown = { promote: 'auto' as const, traffic: null };
+    return {
+      kind: 'accepted',
+      service: 'backend',
+      deployment: id,
+      release,
+      previous,
+      color,
+      slots: [1],
+      by: 'tester',
+      ...unknown,
+    };
   },
+  /** An end phase brings a receipt. */
   phase: (id: string, phase: Phase, reason = 'because'): JournalEvent => {
-    return { kind: 'phase', service: 'backend', deployment: id, phase, reason, message: `${id} is ${phase}` };
+    const told = { message: `${id} is ${phase}`, receipt: isEnd(phase) ? receipt() : null };
+    return { kind: 'phase', service: 'backend', deployment: id, phase, reason, ...told };
   },
   failing: (id: string, reason: string): JournalEvent => {
     return { kind: 'failing', service: 'backend', deployment: id, reason, message: `${id} is lost` };

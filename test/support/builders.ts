@@ -1,5 +1,5 @@
 import { type Color, otherColor, type Route, type RouteColor } from '../../njs/route.ts';
-import type { Observed, ObservedReplica } from '../../sidecar/deploy/observed.ts';
+import type { Observed, ObservedReplica, Trial } from '../../sidecar/deploy/observed.ts';
 import type { Health, HealthState } from '../../sidecar/health/watch.ts';
 import type { Replica } from '../../sidecar/runtime/runtime.ts';
 
@@ -65,11 +65,20 @@ export function observed(parts: Partial<Observed> = {}): Observed {
   return {
     route: null,
     replicas: [],
+    traffic: null,
     inFlight: null,
     quiet: { blue: false, green: false },
-    proven: false,
-    proofFailure: '',
+    quietSlots: new Set(),
+    trial: trial(),
+    busy: null,
+    bakeBreach: null,
+    restarts: 0,
     resting: new Set(),
     ...parts,
   };
+}
+
+/** Nothing was tried yet. */
+export function trial(parts: Partial<Trial> = {}): Trial {
+  return { proven: false, proofFailure: '', warmed: false, smoked: false, smokeFailure: null, ...parts };
 }

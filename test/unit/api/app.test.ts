@@ -58,6 +58,19 @@ test('a sidecar whose gateway is silent is not ready, and says for which service
   expect([status, JSON.parse(body)]).toEqual([503, { status: 'gateway unreachable', services: ['backend'] }]);
 });
 
+describe('a reload', () => {
+  test('keeps removed services unless it is told to remove them', async () => {
+    expect(await api.ask('POST', '/v1/reload')).toMatchObject({ status: 200, body: '{"added":[]}' });
+    await api.ask('POST', '/v1/reload', { remove: true });
+    expect(api.reloads).toEqual([{ remove: false }, { remove: true }]);
+  });
+
+  test('takes no other fields', async () => {
+    expect(problemOf(await api.ask('POST', '/v1/reload', { force: true }))).toMatchObject({ status: 400, code: 'invalid-body' });
+    expect(api.reloads).toEqual([]);
+  });
+});
+
 describe('what is not there', () => {
   test.each(['/', '/v1', '/v1/nothing', '/v1/services/backend/nothing', '/v1/deployments', '/v1/services/backend/history/1'])(
     '%s is a problem with its path',

@@ -3,7 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { afterEach } from 'vitest';
 import { createApp } from '../../../sidecar/api/app.ts';
-import type { Conductor, DeployRequest } from '../../../sidecar/deploy/conductor.ts';
+import type { DeployRequest } from '../../../sidecar/deploy/commands.ts';
+import type { Conductor } from '../../../sidecar/deploy/conductor.ts';
 import { viewOf } from '../../../sidecar/deploy/view.ts';
 import { observed, routeTo } from '../../support/builders.ts';
 import { deployment, record } from '../../support/builders-record.ts';
@@ -28,20 +29,23 @@ export class FakeConductor {
     return viewOf(this.name, observed({ route: this.route }), null, record({ deployments: this.known }));
   }
 
-  async deploy(request: DeployRequest) {
-    this.note('deploy', request);
-    return { deployment: deployment({ ...request, id: 'd2', service: this.name }), noop: this.noop };
-  }
-
-  async switchTo(color: 'blue' | 'green', options: { force: boolean; by: string }) {
-    this.note('switch', color, options);
-    return routeTo(color);
-  }
-
-  async rollback(by: string) {
-    this.note('rollback', by);
-    return this.warm ? { route: routeTo('green') } : { deployment: deployment({ id: 'd3' }) };
-  }
+  readonly commands = {
+    deploy: async (request: DeployRequest) => {
+      this.note('deploy', request);
+      const { release } = request;
+      return { deployment: deployment({ release, id: 'd2', service: this.name }), noop: this.noop };
+    },
+    switchTo: async (color: 'blue' | 'green', options: { force: boolean; by: string }) => {
+      this.note('switch', color, options);
+      return routeTo(color);
+    },
+    rollback: async (by: string) => {
+      this.note('rollback', by);
+      return this.warm ? { route: routeTo('green') } : { deployment: deployment({ id: 'd3' }) };
+    },
+    promote: async (id: string, by: string) => this.told('promote', id, by),
+    abort: async (id: string, by: string) => this.told('abort', id, by),
+  };
 
   deployment(id: string) {
     return this.known.find((one) => one.id === id) ?? null;
@@ -53,6 +57,11 @@ export class FakeConductor {
 
   history() {
     return [{ kind: 'deployment', id: 'd1' }];
+  }
+
+  private told(verb: string, id: string, by: string) {
+    this.note(verb, id, by);
+    return this.deployment(id);
   }
 
   private note(...words: unknown[]): void {
@@ -67,6 +76,8 @@ export interface Api {
   origin: string;
   /** Log lines. */
   logged: string[];
+  /** What a reload was asked with. */
+  reloads: unknown[];
   /** One call with the token, unless the headers say otherwise; a body that is no text is sent as JSON. */
   ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<HttpAnswer>;
 }
@@ -80,9 +91,14 @@ afterEach(() => {
 export async function startApi(): Promise<Api> {
   const backend = new FakeConductor('backend');
   const logged: string[] = [];
-  const conductors = [backend, new FakeConductor('frontend')] as unknown as Conductor[];
+  const conductors = () => [backend, new FakeConductor('frontend')] as unknown as Conductor[];
+  const reloads: unknown[] = [];
+  const reload = async (options: { remove: boolean }) => {
+    reloads.push(options);
+    return { added: [] };
+  };
   const log = pino({}, { write: (line: string) => void logged.push(line) });
-  const server = createServer(createApp({ conductors, token: TOKEN, log }));
+  const server = createServer(createApp({ conductors, reload, token: TOKEN, log }));
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -90,7 +106,7 @@ export async function startApi(): Promise<Api> {
     const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
     return call({ port, method, path, headers, ...(text === undefined ? {} : { body: text }) });
   };
-  return { backend, origin: `http://127.0.0.1:${port}`, logged, ask };
+  return { backend, origin: `http://127.0.0.1:${port}`, logged, reloads, ask };
 }
 
 /** The problem that an answer is, in short; throws when it does not have the shape of one. */

@@ -4,12 +4,15 @@ import { listen } from '../../../sidecar/api/listen.ts';
 import { call } from '../../support/http.ts';
 import { freePort } from '../../support/processes.ts';
 
-test('the address is taken at once', async () => {
-  const address = { host: '127.0.0.1', port: await freePort() };
-  const server = await listen(address);
-  server.on('request', (_, response) => void response.writeHead(204).end());
-  expect((await call({ port: address.port, method: 'GET', path: '/' })).status).toBe(204);
-  server.close();
+test('the address is taken at once, and what comes before there is somebody to serve is answered then', async () => {
+  const { host, port } = { host: '127.0.0.1', port: await freePort() };
+  const server = await listen({ host, port });
+  const early = call({ port, method: 'GET', path: '/early' });
+  await expect(listen({ host, port })).rejects.toThrow('another process listens there');
+  server.serve((request, response) => void response.end(request.url));
+  expect(await early).toMatchObject({ status: 200, body: '/early' });
+  expect(await call({ port, method: 'GET', path: '/late' })).toMatchObject({ body: '/late' });
+  await server.close();
 });
 
 test('an address that another process has is refused with its name and a hint', async () => {

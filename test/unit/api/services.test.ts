@@ -34,14 +34,14 @@ describe('a deployment', () => {
     const answer = await post('deployments', { release: 'v2' });
     expect(answer).toMatchObject({ status: 202, headers: { location: '/v1/deployments/d2' } });
     expect(JSON.parse(answer.body)).toMatchObject({ id: 'd2', release: 'v2', noop: false });
-    expect(api.backend.asked).toEqual([['deploy', { release: 'v2', force: false, by: 'api' }]]);
+    expect(api.backend.asked).toEqual([['deploy', { release: 'v2', force: false, hold: false, by: 'api' }]]);
   });
 
   test('of the release that is live says so', async () => {
     api.backend.noop = true;
-    const answer = await post('deployments', { release: 'v1', force: true });
+    const answer = await post('deployments', { release: 'v1', force: true, hold: true });
     expect([answer.status, JSON.parse(answer.body).noop]).toEqual([200, true]);
-    expect(api.backend.asked).toMatchObject([['deploy', { force: true }]]);
+    expect(api.backend.asked).toMatchObject([['deploy', { force: true, hold: true }]]);
   });
 
   test.each([
@@ -97,6 +97,22 @@ describe('a rollback', () => {
 
   test('takes no fields', async () => {
     expect(await refusal('rollback', { release: 'v1' })).toMatchObject({ status: 400, code: 'invalid-body' });
+    expect(api.backend.asked).toEqual([]);
+  });
+});
+
+describe('a running deployment', () => {
+  const tell = (verb: string, id = 'd1', body?: unknown) => api.ask('POST', `/v1/deployments/${id}/${verb}`, body);
+
+  test.each(['promote', 'abort'])('takes %s', async (verb) => {
+    const answer = await tell(verb);
+    expect([answer.status, JSON.parse(answer.body).id]).toEqual([200, 'd1']);
+    expect(api.backend.asked).toEqual([[verb, 'd1', 'api']]);
+  });
+
+  test.each(['promote', 'abort'])('takes %s without fields only, and by its id', async (verb) => {
+    expect(problemOf(await tell(verb, 'd1', { force: true }))).toMatchObject({ status: 400, code: 'invalid-body' });
+    expect(problemOf(await tell(verb, 'd9'))).toMatchObject({ status: 404, code: 'unknown-deployment' });
     expect(api.backend.asked).toEqual([]);
   });
 });

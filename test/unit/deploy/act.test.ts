@@ -9,7 +9,6 @@ import { EMPTY, observed, routeTo, warm } from '../../support/builders.ts';
 import { serviceConfig } from '../../support/builders-config.ts';
 import { FakeGateway } from '../../support/builders-gateway.ts';
 import { deployment, flipTo, record } from '../../support/builders-record.ts';
-import { FakeClock } from '../../support/clock.ts';
 
 const config = serviceConfig({
   command: ['run', '--release={release}'],
@@ -31,7 +30,7 @@ async function does(step: Effect, route: Route | null, parts: Parts = {}) {
   const replicas = (await runtime.list()).map((one) => ({ ...one, health: { state: 'healthy' as const, last: null } }));
   const addressOf = (_service: string, color: string, slot: number) => `127.0.0.1:${color === 'blue' ? 1 : 2}000${slot}`;
   const situation = { config, observed: observed({ route, replicas, ...rest }), record: past, deployment: of };
-  await act(step, situation, { gateway, runtime, clock: new FakeClock(), addressOf });
+  await act(step, situation, { gateway, runtime, addressOf });
   return { runtime, gateway };
 }
 
@@ -109,6 +108,7 @@ describe('the route', () => {
         weights: { blue: 100, green: 0 },
         colors: { blue: warm('v1'), green: { slots: [1, 2], release: 'v2', ready: false } },
         by: 'deployment new',
+        force: false,
       },
     ]);
   });
@@ -143,6 +143,31 @@ describe('the route', () => {
     expect(gateway.held?.colors).toEqual({ blue: warm('v1'), green: EMPTY });
   });
 
+  test('becomes ready once every check has passed', async () => {
+    const { gateway } = await does({ do: 'ready', color: 'green' }, routeTo('blue', { green: { slots: [1], release: 'v2' } }));
+    expect(gateway.held).toMatchObject({ active: 'blue', colors: { green: warm('v2') } });
+  });
+
+  test('names other slots of a color when one is taken out', async () => {
+    const route = routeTo('blue', { blue: { slots: [1, 2] }, green: warm('v0') });
+    const { gateway } = await does({ do: 'reroute', color: 'blue', slots: [2], why: 'sick' }, route, { of: null });
+    expect(gateway.held?.colors).toEqual({ blue: warm('v1', 2), green: warm('v0') });
+  });
+
+  test('moves back in one write that takes readiness from the lost color, also when the disk is full', async () => {
+    const route = routeTo('green', { blue: warm('v1', 1, 2), green: { release: 'v2' } });
+    const { gateway } = await does({ do: 'switch-back', color: 'blue' }, route);
+    expect(gateway.puts).toEqual([
+      {
+        active: 'blue',
+        weights: { blue: 100, green: 0 },
+        colors: { blue: warm('v1', 1, 2), green: { ...warm('v2'), ready: false } },
+        by: 'deployment new',
+        force: true,
+      },
+    ]);
+  });
+
   test.each(['register', 'switch', 'clear'] as const)('is not changed by %s after a hand was faster', async (verb) => {
     const gateway = new FakeGateway(routeTo('blue', { green: warm('v0'), generation: 8 }));
     const decidedOn = routeTo('blue', { green: warm('v0'), generation: 7 });
@@ -152,18 +177,20 @@ describe('the route', () => {
   });
 });
 
-describe('prove', () => {
-  test('asks once for each replica, through the upstream of exactly these slots', async () => {
-    const { gateway } = await does({ do: 'prove', color: 'green' }, routeTo('blue'));
-    const asked = { upstream: 'backend.green.1-2', path: '/health' };
-    expect(gateway.probed).toEqual([asked, asked]);
+describe('a replica', () => {
+  test('that is sick is stopped once the route names it no more', async () => {
+    const runtime = await runtimeWith(1, 2);
+    const route = routeTo('green', { green: { slots: [1] } });
+    await does({ do: 'replace', color: 'green', slot: 2 }, route, { runtime, of: null });
+    expect((await runtime.list()).map((one) => one.slot)).toEqual([1]);
   });
 
-  test('rejects with what nginx answered', async () => {
-    const gateway = new FakeGateway(routeTo('blue'));
-    gateway.probeAnswer = { status: 502, body: 'Bad Gateway' };
-    const proof = does({ do: 'prove', color: 'green' }, routeTo('blue'), { gateway });
-    await expect(proof).rejects.toThrow('GET /health through nginx to backend.green.1-2 answered 502 Bad Gateway, expected 200');
+  test('is not replaced when the route names it again', async () => {
+    const runtime = await runtimeWith(1, 2);
+    const gateway = new FakeGateway(routeTo('green', { green: { slots: [1, 2] } }));
+    const late = does({ do: 'replace', color: 'green', slot: 2 }, routeTo('green'), { runtime, gateway, of: null });
+    await expect(late).rejects.toMatchObject({ code: 'route-changed' });
+    expect(await runtime.list()).toHaveLength(2);
   });
 });
 
@@ -200,10 +227,7 @@ describe('stop', () => {
   });
 });
 
-test.each(['start', 'register', 'prove', 'switch'] as const)(
-  '%s without a running deployment is a mistake that is told',
-  async (verb) => {
-    const step = { do: verb, color: 'green', slots: [1] } as Effect;
-    await expect(does(step, routeTo('blue'), { of: null })).rejects.toThrow(`${verb} without a running deployment`);
-  },
-);
+test.each(['start', 'register', 'switch'] as const)('%s without a running deployment is a mistake that is told', async (verb) => {
+  const step = { do: verb, color: 'green', slots: [1] } as Effect;
+  await expect(does(step, routeTo('blue'), { of: null })).rejects.toThrow(`${verb} without a running deployment`);
+});

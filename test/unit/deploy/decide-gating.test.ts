@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { decide } from '../../../sidecar/deploy/decide.ts';
-import { observed, routeTo, type SeenParts, seen } from '../../support/builders.ts';
+import { observed, routeTo, type SeenParts, seen, trial } from '../../support/builders.ts';
 import { serviceConfig } from '../../support/builders-config.ts';
 import { deploying } from '../../support/builders-record.ts';
 
@@ -14,6 +14,7 @@ const mine = (slot: number, parts: SeenParts = {}) => {
   return seen({ color: 'green', slot, deployment: 'new', release: 'v2', ...parts });
 };
 const gating = (elapsed: number) => deploying('gating', NOW - elapsed, { of: { slots: [1, 2] } });
+const proven = trial({ proven: true });
 const healthy = observed({ route, replicas: [blue, mine(1), mine(2)] });
 const waiting = observed({
   route,
@@ -29,13 +30,13 @@ test('replicas that are all healthy are asked once more through nginx', () => {
   expect(decide(healthy, gating(10), config, NOW)).toEqual({ do: 'prove', color: 'green' });
 });
 
-test('healthy replicas that answered through nginx may be switched to', () => {
-  const step = decide({ ...healthy, proven: true }, gating(10), config, NOW);
-  expect(step).toMatchObject({ do: 'enter', phase: 'switching', reason: 'healthy' });
+test('healthy replicas that answered through nginx may be warmed up', () => {
+  const step = decide({ ...healthy, trial: proven }, gating(10), config, NOW);
+  expect(step).toMatchObject({ do: 'enter', phase: 'warming', reason: 'healthy' });
 });
 
 test('a proof that was given while a replica has become unhealthy again does not count', () => {
-  const world = { ...healthy, proven: true, replicas: [blue, mine(1), mine(2, { health: 'unhealthy' })] };
+  const world = { ...healthy, trial: proven, replicas: [blue, mine(1), mine(2, { health: 'unhealthy' })] };
   expect(decide(world, gating(10), config, NOW)).toBeNull();
 });
 
@@ -55,7 +56,7 @@ test('a replica that never was asked is said to be so', () => {
 });
 
 test('a color that does not answer through nginx by the deadline fails the gate with the reason', () => {
-  const step = decide({ ...healthy, proofFailure: 'answered 502' }, gating(DEADLINE), config, NOW);
+  const step = decide({ ...healthy, trial: trial({ proofFailure: 'answered 502' }) }, gating(DEADLINE), config, NOW);
   expect(step).toMatchObject({ do: 'fail', reason: 'unhealthy', replica: 'green-1' });
   expect(step).toHaveProperty('message', expect.stringContaining('the last check: through nginx: answered 502'));
 });
@@ -88,12 +89,15 @@ test('another color dying does not fail the gate but is revived', () => {
   expect(decide(world, gating(10), config, NOW)).toEqual({ do: 'revive', color: 'blue', slot: 1 });
 });
 
-test.each(['warming', 'waiting'] as const)('nothing is done in %s', (phase) => {
-  expect(decide(healthy, deploying(phase, 0), config, NOW)).toBeNull();
+test('a proof that is under way is not asked for twice', () => {
+  expect(decide({ ...healthy, busy: 'prove' }, gating(10), config, NOW)).toBeNull();
 });
 
-test.each(['gating', 'switching'] as const)('a replica that has vanished in %s fails the deployment', (phase) => {
-  const world = observed({ route, replicas: [blue, mine(1)], proven: true });
-  const vanished = deploying(phase, NOW - 10, { of: { slots: [1, 2] } });
-  expect(decide(world, vanished, config, NOW)).toMatchObject({ do: 'fail', reason: 'replica-exited' });
-});
+test.each(['gating', 'warming', 'waiting', 'switching'] as const)(
+  'a replica that has vanished in %s fails the deployment',
+  (phase) => {
+    const world = observed({ route, replicas: [blue, mine(1)], trial: proven });
+    const vanished = deploying(phase, NOW - 10, { of: { slots: [1, 2] } });
+    expect(decide(world, vanished, config, NOW)).toMatchObject({ do: 'fail', reason: 'replica-exited' });
+  },
+);

@@ -5,7 +5,7 @@ import { type Observed, type ObservedReplica, replicasOf, takesTraffic } from '.
 import type { Step } from '../../../sidecar/deploy/step.ts';
 import type { Phase } from '../../../sidecar/store/deployment.ts';
 import { runningDeployment, type ServiceRecord } from '../../../sidecar/store/record.ts';
-import { EMPTY, observed, routeTo, seen, warm } from '../../support/builders.ts';
+import { EMPTY, observed, routeTo, seen, trial, warm } from '../../support/builders.ts';
 import { serviceConfig } from '../../support/builders-config.ts';
 import { deployment, flipTo, record } from '../../support/builders-record.ts';
 
@@ -37,7 +37,13 @@ const WORLDS: Observed[] = ROUTES.flatMap((route) =>
     replicasIn('green').flatMap((inGreen) =>
       [true, false].map((calm) => {
         const resting = new Set(calm ? [] : ['blue-1', 'blue-2', 'green-1', 'green-2']);
-        return observed({ route, replicas: [...inBlue, ...inGreen], quiet: { blue: calm, green: calm }, proven: calm, resting });
+        return observed({
+          route,
+          replicas: [...inBlue, ...inGreen],
+          quiet: { blue: calm, green: calm },
+          trial: trial({ proven: calm }),
+          resting,
+        });
       }),
     ),
   ),
@@ -51,7 +57,7 @@ const MOMENTS = [
   { idleSince: { blue: LONG_AGO, green: LONG_AGO }, retiringSince: { blue: null, green: null } },
 ];
 
-const PHASES: Phase[] = ['starting', 'gating', 'warming', 'waiting', 'switching', 'live', 'failed', 'superseded'];
+const PHASES: Phase[] = ['starting', 'gating', 'warming', 'waiting', 'switching', 'baking', 'live', 'failed'];
 
 const RECORDS: ServiceRecord[] = MOMENTS.flatMap((moments) => [
   record(moments),
@@ -115,7 +121,7 @@ test('a color is never stopped while the route names its slots', () => {
 test('a ready color with living replicas is never cleared, unless its deployment is lost', () => {
   const ready = ({ step, world, before }: Case) => {
     const color = colorOf(step);
-    const lost = before.failing !== null && runningDeployment(before)?.color === color;
+    const lost = before.facts.failing !== null && runningDeployment(before)?.color === color;
     const living = replicasOf(world, color).filter((one) => one.alive && one.deployment !== 'new');
     return !lost && living.length > 0 && routeOf(world)!.colors[color].ready;
   };
@@ -145,7 +151,9 @@ test('traffic is switched only to the color of a running deployment that is not 
   const wrong = ({ step, world, before }: Case) => {
     const running = runningDeployment(before);
     const mine = replicasOf(world, colorOf(step)).filter((one) => one.deployment === 'new');
-    return running?.color !== colorOf(step) || before.failing !== null || mine.some((one) => !one.alive) || mine.length === 0;
+    return (
+      running?.color !== colorOf(step) || before.facts.failing !== null || mine.some((one) => !one.alive) || mine.length === 0
+    );
   };
   expect(firstThat(wrong, ['switch'])).toBeNull();
 });

@@ -3,15 +3,16 @@ import { decide } from '../../../sidecar/deploy/decide.ts';
 import type { Phase } from '../../../sidecar/store/deployment.ts';
 import { observed, routeTo, seen, warm } from '../../support/builders.ts';
 import { serviceConfig } from '../../support/builders-config.ts';
-import { deploying } from '../../support/builders-record.ts';
+import { deploying, flipTo } from '../../support/builders-record.ts';
 
 const NOW = 1_000_000;
 const config = serviceConfig();
 const registered = routeTo('blue', { green: { slots: [1], release: 'v2' } });
 const switched = routeTo('green', { green: { release: 'v2' }, blue: warm('v1'), changedBy: 'ann' });
+const own = flipTo('green', 'v2', { deployment: 'new' });
 const blue = seen();
 const mine = seen({ color: 'green', deployment: 'new', release: 'v2' });
-const world = observed({ route: registered, replicas: [blue, mine], proven: true });
+const world = observed({ route: registered, replicas: [blue, mine] });
 
 test('a passed gate leads to the switch', () => {
   expect(decide(world, deploying('switching', NOW), config, NOW)).toEqual({ do: 'switch', color: 'green' });
@@ -36,7 +37,7 @@ test('a first release is switched to without a route', () => {
 });
 
 test('traffic on the color makes the deployment live', () => {
-  const step = decide({ ...world, route: switched }, deploying('switching', NOW), config, NOW);
+  const step = decide({ ...world, route: switched }, deploying('switching', NOW, { flips: [own] }), config, NOW);
   expect(step).toEqual({ do: 'enter', phase: 'live', reason: 'switched', message: 'v2 serves from green' });
 });
 
@@ -45,12 +46,12 @@ test('a switch that was seen late makes the deployment live even after its limit
   expect(step).toMatchObject({ do: 'enter', phase: 'live' });
 });
 
-test.each(['starting', 'gating', 'warming', 'waiting'] satisfies Phase[])(
+test.each(['starting', 'gating', 'warming'] satisfies Phase[])(
   'a forced switch in %s makes the deployment live and says that checks were skipped',
   (phase) => {
     const step = decide({ ...world, route: switched }, deploying(phase, NOW), config, NOW);
     expect(step).toMatchObject({ do: 'enter', phase: 'live', reason: 'manual-flip' });
-    expect(step).toHaveProperty('message', 'green was forced to serve v2 by ann; the remaining checks were skipped');
+    expect(step).toHaveProperty('message', 'green was forced to serve by ann; the remaining checks were skipped');
   },
 );
 
@@ -62,9 +63,15 @@ test.each(['starting', 'gating', 'switching'] satisfies Phase[])(
   },
 );
 
-test('traffic that came while the deployment was failing is never taken away', () => {
+test.each(['waiting', 'switching'] satisfies Phase[])('a switch by hand in %s is a promotion', (phase) => {
+  const byHand = deploying(phase, NOW, { flips: [flipTo('green', 'v2', { by: 'bob' })] });
+  const step = decide({ ...world, route: switched }, byHand, config, NOW);
+  expect(step).toEqual({ do: 'enter', phase: 'live', reason: 'manual-flip', message: 'promoted by bob' });
+});
+
+test('traffic that came while the deployment was failing is never taken away, and supersedes it', () => {
   const failing = deploying('gating', NOW, { failing: { reason: 'unhealthy', message: 'sick' } });
-  expect(decide({ ...world, route: switched }, failing, config, NOW)).toMatchObject({ do: 'enter', phase: 'live' });
+  expect(decide({ ...world, route: switched }, failing, config, NOW)).toMatchObject({ do: 'enter', phase: 'superseded' });
 });
 
 test('a part of the traffic is enough to be live', () => {

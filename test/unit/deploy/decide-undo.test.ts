@@ -12,11 +12,11 @@ const blue = seen();
 const mine = seen({ color: 'green', deployment: 'new', release: 'v2', health: 'starting' });
 const second = { ...mine, slot: 2, id: 'green-2', alive: false };
 
-test.each(['starting', 'gating', 'switching'] satisfies Phase[])(
+test.each(['starting', 'gating', 'warming', 'waiting', 'switching'] satisfies Phase[])(
   'a deployment that is lost in %s is cleared from the route, then stopped, then failed',
   (phase) => {
     const lost = deploying(phase, NOW, { failing });
-    const named = observed({ route: routeTo('blue', { green: { slots: [1] } }), replicas: [blue, mine, second], proven: true });
+    const named = observed({ route: routeTo('blue', { green: { slots: [1] } }), replicas: [blue, mine, second] });
     expect(decide(named, lost, config, NOW)).toEqual({ do: 'clear', color: 'green' });
     const cleared = { ...named, route: routeTo('blue') };
     expect(decide(cleared, lost, config, NOW)).toEqual({ do: 'stop', color: 'green', replicas: ['green-1', 'green-2'] });

@@ -3,7 +3,7 @@ import { Revivals } from '../../../sidecar/deploy/revivals.ts';
 
 /** For how long `blue-1` rests after a revival at `now`. */
 function restAfter(revivals: Revivals, now: number): number {
-  revivals.revived('blue-1', now);
+  revivals.revived('blue-1', 'd1', now);
   let ms = 0;
   while (revivals.resting(now + ms).has('blue-1')) ms += 250;
   return ms;
@@ -28,8 +28,24 @@ test('a slot whose replica lived for a minute begins anew', () => {
 
 test('slots rest apart', () => {
   const revivals = new Revivals();
-  revivals.revived('blue-1', 0);
-  revivals.revived('green-1', 400);
+  revivals.revived('blue-1', 'd1', 0);
+  revivals.revived('green-1', 'd2', 400);
   expect([...revivals.resting(499)]).toEqual(['blue-1', 'green-1']);
   expect([...revivals.resting(500)]).toEqual(['green-1']);
+});
+
+test('five deaths in a row are a crash loop, until the last one is a minute ago', () => {
+  const revivals = new Revivals();
+  const loops = [0, 1, 2, 3, 4, 5].map((n) => revivals.revived('blue-1', 'd1', n * 1000));
+  expect(loops).toEqual([false, false, false, false, true, true]);
+  expect([...revivals.loops(64_999)]).toEqual(['blue-1']);
+  expect([...revivals.loops(65_000)]).toEqual([]);
+});
+
+test('replicas that were started again are counted by deployment', () => {
+  const revivals = new Revivals();
+  revivals.revived('blue-1', 'd1', 0);
+  revivals.revived('blue-2', 'd1', 100_000);
+  revivals.revived('green-1', 'd2', 0);
+  expect([revivals.countOf('d1'), revivals.countOf('d2'), revivals.countOf('d3')]).toEqual([2, 1, 0]);
 });

@@ -21,6 +21,10 @@ test('a healthy replica is asked by GET, over a connection of its own', async ()
   expect(asked).toEqual(['GET', '/health', 'close', 'turnout', address]);
 });
 
+test('a service without a health check counts as healthy', async () => {
+  expect(await check('127.0.0.1:1', { ...patient, path: null })).toMatchObject({ ok: true, answered: true });
+});
+
 test('the answer is judged by its JSON', async () => {
   const address = await serving((_, answer) => void answer.end('{"status":"starting"}'));
   const picky = { ...patient, expect: { status: 200, json: { status: 'ok' } } };

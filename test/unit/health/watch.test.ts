@@ -1,6 +1,7 @@
 import { createServer } from 'node:http';
 import { afterEach, expect, test } from 'vitest';
 import type { HealthConfig } from '../../../sidecar/config/config.ts';
+import { check } from '../../../sidecar/health/check.ts';
 import { HealthWatch, HealthWatches } from '../../../sidecar/health/watch.ts';
 import { replica } from '../../support/builders.ts';
 import { healthConfig } from '../../support/builders-config.ts';
@@ -21,7 +22,7 @@ async function watching(statuses: number[], parts: Partial<HealthConfig> = {}) {
     answer.writeHead(statuses[Math.min(asked++, statuses.length - 1)]!).end();
   });
   const config = healthConfig({ interval: INTERVAL, ...parts });
-  const watched = new HealthWatch(replica({ address }), config, clock, () => changes.push(watched.health.state));
+  const watched = new HealthWatch(replica({ address }), config, { clock, check }, () => changes.push(watched.health.state));
   watch = watched;
   const states: string[] = [];
   for (const _ of statuses) {
@@ -35,7 +36,7 @@ test('until something answers, knocks come every 50 ms; then every interval', as
   const clock = new FakeClock();
   const port = await freePort();
   const config = healthConfig({ interval: INTERVAL });
-  const watched = new HealthWatch(replica({ address: `127.0.0.1:${port}` }), config, clock, () => {});
+  const watched = new HealthWatch(replica({ address: `127.0.0.1:${port}` }), config, { clock, check }, () => {});
   watch = watched;
   for (let knock = 0; knock < 3; knock++) {
     expect(await clock.asleep()).toBe(50);
@@ -56,7 +57,7 @@ test('a replica that has once answered is not knocked at any more when it refuse
   const clock = new FakeClock();
   const server = createServer((_, answer) => void answer.end());
   const address = await listening(server);
-  watch = new HealthWatch(replica({ address }), healthConfig({ interval: INTERVAL }), clock, () => {});
+  watch = new HealthWatch(replica({ address }), healthConfig({ interval: INTERVAL }), { clock, check }, () => {});
   expect(await clock.asleep()).toBe(INTERVAL);
   await new Promise((resolve) => server.close(resolve));
   clock.advance(INTERVAL);
@@ -100,7 +101,9 @@ test('the end of a watch gives up the check under way, and tells nobody of it', 
     open++;
     request.socket.once('close', () => open--);
   });
-  const watched = new HealthWatch(replica({ address }), healthConfig({ timeout: 60_000 }), clock, () => expect.unreachable());
+  const watched = new HealthWatch(replica({ address }), healthConfig({ timeout: 60_000 }), { clock, check }, () =>
+    expect.unreachable(),
+  );
   await eventually('the check is under way', () => open === 1);
   watched.end();
   await eventually('the connection is closed', () => open === 0);
@@ -111,7 +114,7 @@ test('the end of a watch gives up the check under way, and tells nobody of it', 
 test('the watches follow exactly the living replicas', async () => {
   const clock = new FakeClock();
   const address = await serving((_, answer) => void answer.end());
-  const watches = new HealthWatches(clock, () => {});
+  const watches = new HealthWatches({ clock, check }, () => {});
   watch = watches;
   const [one, two] = [replica({ slot: 1, address }), replica({ slot: 2, address })];
   const config = healthConfig({ interval: INTERVAL });
@@ -128,7 +131,7 @@ test('the watches follow exactly the living replicas', async () => {
 test('another replica in the same slot begins anew', async () => {
   const clock = new FakeClock();
   const address = await serving((_, answer) => void answer.end());
-  const watches = new HealthWatches(clock, () => {});
+  const watches = new HealthWatches({ clock, check }, () => {});
   watch = watches;
   watches.follow([replica({ id: 'first', address })], healthConfig());
   await eventually('it is healthy', () => watches.of(replica({ id: 'first' })).state === 'healthy');

@@ -31,9 +31,9 @@ describe('a deployment', () => {
 
   test('that is lost says why until the next one is accepted', () => {
     const made = recordAfter(accepted('d1', 'v1', 'blue'), failing('d1', 'unhealthy'));
-    expect(made.failing).toEqual({ reason: 'unhealthy', message: 'd1 is lost' });
+    expect(made.facts.failing).toEqual({ reason: 'unhealthy', message: 'd1 is lost' });
     applyEvent(made, written(accepted('d2', 'v2', 'green'), 2), 2000);
-    expect(made.failing).toBeNull();
+    expect(made.facts.failing).toBeNull();
   });
 
   test('that nobody knows changes nothing', () => {
@@ -53,8 +53,10 @@ describe('a flip', () => {
     expect(made.idleSince).toEqual({ blue: null, green: 6000 });
   });
 
-  test('tells the deployment that made it how long it took', () => {
-    expect(made.deployments.map((one) => one.receipt.switchedAfterMs)).toEqual([1000, 3000]);
+  test('to the color of the running deployment tells how long that took', () => {
+    expect(made.facts).toMatchObject({ switchedAfterMs: 3000, switchMs: null });
+    const back = recordAfter(accepted('d1', 'v1', 'green'), flip('blue', 'v0'));
+    expect(back.facts.switchedAfterMs).toBeNull();
   });
 
   test('ends every drain', () => {
@@ -76,13 +78,35 @@ describe('a retirement', () => {
   test('completes the receipt of the deployment that took the traffic, once', () => {
     const made = recordAfter(...live, retiring('blue'), retired('blue', 2, true), retired('blue', 9, false));
     const [first, second] = made.deployments;
-    expect(first?.receipt.retired).toBeNull();
-    expect(second?.receipt.retired).toEqual({ color: 'blue', inFlight: 2, limitHit: true, at: '2026-01-01T00:00:05.000Z' });
+    expect(first?.receipt?.retired).toBeNull();
+    expect(second?.receipt?.retired).toEqual({ color: 'blue', inFlight: 2, limitHit: true, at: '2026-01-01T00:00:05.000Z' });
+  });
+
+  test('that was begun for a deployment which failed meanwhile completes the receipt of the one before', () => {
+    const made = recordAfter(...live, accepted('d3', 'v3', 'blue'), retiring('blue'), phase('d3', 'failed'), retired('blue'));
+    expect(made.deployments.map((one) => one.receipt?.retired?.color ?? null)).toEqual([null, 'blue', null]);
   });
 
   test('of a color that made room for a deployment which failed completes no receipt of that one', () => {
     const made = recordAfter(...live, accepted('d3', 'v3', 'blue'), retired('blue'), phase('d3', 'failed'));
-    expect(made.deployments.map((one) => one.receipt.retired?.color ?? null)).toEqual([null, 'blue', null]);
+    expect(made.deployments.map((one) => one.receipt?.retired?.color ?? null)).toEqual([null, 'blue', null]);
+  });
+});
+
+describe('what is remembered of a deployment', () => {
+  const told = [
+    { kind: 'promoted' as const, service: 'backend', deployment: 'd1', by: 'ann' },
+    { kind: 'hook' as const, service: 'backend', deployment: 'd1', hook: 'beforeSwitch', ok: false, message: 'exit 1' },
+  ];
+
+  test('is who promoted it and which hooks ran', () => {
+    const made = recordAfter(accepted('d1', 'v1', 'blue'), ...told);
+    expect(made.facts).toMatchObject({ promotedBy: 'ann', hooks: { beforeSwitch: false } });
+  });
+
+  test('is forgotten when the next one is accepted', () => {
+    const made = recordAfter(accepted('d1', 'v1', 'blue'), ...told, failing('d1', 'x'), accepted('d2', 'v2', 'green'));
+    expect(made.facts).toEqual(record().facts);
   });
 });
 
