@@ -1,5 +1,6 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
 import cron from 'node-cron';
 import { createApp } from './api/app.ts';
 import { listen } from './api/listen.ts';
@@ -111,10 +112,11 @@ export async function startSidecar(first: Config, nginx: NginxHome, env: NodeJS.
     const reload = async (options: { remove: boolean }) => {
       const next = await loadConfig(config.file, env);
       const done = await fleet.reload(next, options);
-      const old = webhooks;
-      webhooks = new Webhooks({ webhooks: next.webhooks, clock, log });
+      if (!isDeepStrictEqual(next.webhooks, config.webhooks)) {
+        void webhooks.stop();
+        webhooks = new Webhooks({ webhooks: next.webhooks, clock, log });
+      }
       config = next;
-      void old.stop();
       return done;
     };
     api.serve(createApp({ conductors: () => fleet.conductors, reload, token, log }));

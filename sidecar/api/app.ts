@@ -24,10 +24,13 @@ export function createApp({ conductors, reload, token, log }: ApiParts): Request
   app.get('/healthz', (_request, response) => void response.json({ status: 'ok' }));
   app.get('/readyz', async (_request, response) => {
     const views = await Promise.all(conductors().map((conductor) => conductor.view()));
-    const silent = views.filter((view) => view.gateway === 'unreachable').map((view) => view.name);
-    response
-      .status(silent.length > 0 ? 503 : 200)
-      .json(silent.length > 0 ? { status: 'gateway unreachable', services: silent } : { status: 'ready' });
+    const unreachable = views.filter((view) => view.gateway === 'unreachable').map((view) => view.name);
+    const undurable = conductors()
+      .filter((conductor) => !conductor.durable)
+      .map((conductor) => conductor.name);
+    if (unreachable.length > 0) response.status(503).json({ status: 'the gateway does not answer', services: unreachable });
+    else if (undurable.length > 0) response.status(503).json({ status: 'the journal cannot be written', services: undurable });
+    else response.json({ status: 'ready' });
   });
   app.use(authenticate(token));
   app.use(express.json({ limit: '64kb', type: () => true }));

@@ -128,7 +128,7 @@ function specOf(
   deployment: string,
   ports: Pick<Ports, 'gateway' | 'runtime' | 'addressOf'>,
 ): ReplicaSpec {
-  const fill = (text: string) => text.replaceAll('{release}', release);
+  const fill = (text: string) => text.replaceAll('{release}', () => release);
   return {
     service: config.name,
     color,

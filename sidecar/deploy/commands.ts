@@ -52,7 +52,8 @@ export class Commands {
         previous: route?.colors[route.active].release ?? null,
         color: route === null ? 'blue' : otherColor(route.active),
         slots: Array.from({ length: replicas }, (_, index) => index + 1),
-        promote: request.hold ? 'manual' : promote,
+        // A first release has nobody to wait for: without it nothing serves at all.
+        promote: request.hold ? 'manual' : route === null ? 'auto' : promote,
         by,
         traffic: traffic && markOf(traffic),
       });

@@ -31,7 +31,15 @@ export class Recorder {
   /** On disk before it resolves, or `disk-unusable` and nothing has happened. */
   async write(event: JournalEvent): Promise<void> {
     const { journal, clock } = this.ports;
-    this.take(await journal.append(event, clock.date()));
+    try {
+      this.take(await journal.append(event, clock.date()));
+    } catch (error) {
+      // Remembered, so that everybody can see that the disk is full until this line is on it.
+      const { service } = event;
+      const detail = (error as Error).message;
+      await this.note({ kind: 'outcome', service, deployment: null, step: `refused ${event.kind}`, ok: false, detail });
+      throw error;
+    }
   }
 
   /** On disk if that is possible; in the record in any case. */

@@ -1,4 +1,3 @@
-import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import type { Ports } from '../deploy/ports.ts';
@@ -9,7 +8,6 @@ export function hookRunner(config: () => Config, env: NodeJS.ProcessEnv): Ports[
   return async (name, hook, { service, deployment }, signal) => {
     const { file, state } = config();
     const log = join(state, 'logs', service.name, `hook-${name}-${deployment.id}.log`);
-    await mkdir(dirname(log), { recursive: true, mode: 0o700 });
     const { id, release, previous, color, phase, reason } = deployment;
     const facts = { event: name, service: service.name, release, previous, color, deployment: id, phase, reason };
     return runHook(hook, facts, { cwd: dirname(file), env, log, signal });

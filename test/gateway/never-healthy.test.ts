@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { afterEach, expect, test } from 'vitest';
+import { faulty } from '../support/faulty.ts';
 import { startLoad } from '../support/load.ts';
 import { isRunning } from '../support/processes.ts';
-import { BACKEND, Turnout } from '../support/turnout.ts';
+import { Turnout } from '../support/turnout.ts';
 
 let turnout: Turnout;
 
@@ -10,18 +11,9 @@ afterEach(async () => {
   await turnout?.destroy();
 });
 
-/** v1 is well, every other release has the fault. */
-function faulty(fault: string): string[] {
-  return [
-    'sh',
-    '-c',
-    `if [ "$TURNOUT_RELEASE" != v1 ]; then ${fault}; fi; echo "release $TURNOUT_RELEASE begins"; exec node "$BACKEND"`,
-  ];
-}
-
 async function start(fault: string, health = {}): Promise<void> {
   turnout = await Turnout.start({
-    service: { command: faulty(fault), env: { BACKEND }, health: { path: '/health', interval: '100ms', retries: 15, ...health } },
+    service: faulty(fault, { health: { path: '/health', interval: '100ms', retries: 15, ...health } }),
   });
 }
 

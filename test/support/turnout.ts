@@ -15,6 +15,9 @@ export const ROOT = join(import.meta.dirname, '../..');
 const BIN = join(ROOT, 'build/turnout.js');
 export const BACKEND = join(ROOT, 'examples/backend/server.js');
 
+/** Ports for slots of one test. */
+const RANGE = 16;
+
 export interface CliResult {
   code: number;
   stdout: string;
@@ -33,6 +36,8 @@ export interface TurnoutOptions {
 /** A whole Turnout of its own: folder, ports, gateway, sidecar, replicas. Everything runs as a user would run it. */
 export class Turnout {
   child: ChildProcess | null = null;
+  /** Done by `destroy` once nothing runs any more. */
+  beforeRemoval: () => void = () => undefined;
   /** What `up` has printed since its last start. */
   output = '';
 
@@ -47,9 +52,9 @@ export class Turnout {
   /** Writes turnout.yaml in a folder of its own; nothing runs yet. */
   static async create({ service = {}, config = {}, env = {} }: TurnoutOptions = {}): Promise<Turnout> {
     const folder = await temporaryFolder();
-    const gatewayPort = await freePort();
-    const apiPort = await freePort();
-    const from = await freeRange(16);
+    const from = await freeRange(RANGE);
+    const gatewayPort = await portOutside(from);
+    const apiPort = await portOutside(from);
     const backend = {
       command: ['node', BACKEND],
       health: { path: '/health', interval: '100ms' },
@@ -57,7 +62,7 @@ export class Turnout {
       ...service,
     };
     const whole = {
-      ports: `${from}-${from + 15}`,
+      ports: `${from}-${from + RANGE - 1}`,
       gateway: { listen: `127.0.0.1:${gatewayPort}`, workers: 2 },
       api: { listen: `127.0.0.1:${apiPort}` },
       services: { backend: Object.fromEntries(Object.entries(backend).filter(([, value]) => value !== null)) },
@@ -98,10 +103,10 @@ export class Turnout {
   }
 
   /** Starts `turnout up` and waits until it says so. */
-  async up(): Promise<void> {
+  async up(env: Record<string, string> = {}): Promise<void> {
     const child = spawn(process.execPath, [BIN, 'up', '-f', this.file], {
       cwd: this.folder,
-      env: this.env,
+      env: { ...this.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     this.child = child;
@@ -148,6 +153,7 @@ export class Turnout {
       killLeftovers(this.folder);
       return this.processes().length === 0;
     });
+    this.beforeRemoval();
     await rm(this.folder, { recursive: true, force: true });
   }
 
@@ -226,6 +232,14 @@ export class Turnout {
 function asBody(body: unknown): { body?: string } {
   if (body === undefined) return {};
   return { body: typeof body === 'string' ? body : JSON.stringify(body) };
+}
+
+/** A free port that is none of the slots'. */
+async function portOutside(from: number): Promise<number> {
+  for (;;) {
+    const port = await freePort();
+    if (port < from || port >= from + RANGE) return port;
+  }
 }
 
 /** The first port of so many free ones in a row. */

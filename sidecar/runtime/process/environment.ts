@@ -1,4 +1,4 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import type { ProcessIdentity } from '../../process-identity.ts';
 import { groupLeaders, identify, livingProcesses } from '../../process-identity.ts';
 import type { ReplicaSpec, Slot } from '../runtime.ts';
@@ -91,8 +91,12 @@ export interface Bearer {
 
 /** All of them but hooks and this process. */
 export function findBearers(state: string): Bearer[] {
-  const found = livingProcesses().map((pid) => (pid === process.pid ? null : readBearer(pid, state)));
-  return found.filter((bearer) => bearer !== null && bearer.env.get(HOOK) !== '1') as Bearer[];
+  // One look for those that carry no mark, which are nearly all; what has ended has no environment any more.
+  const marked = readdirSync('/proc')
+    .map(Number)
+    .filter((pid) => Number.isInteger(pid) && pid !== process.pid && readEnvironment(pid) !== null);
+  const bearers = marked.map((pid) => readBearer(pid, state)).filter((bearer) => bearer !== null);
+  return bearers.filter(({ env }) => env.get(HOOK) !== '1');
 }
 
 /** The id of the replica that this very process belongs to, if any, else empty. */

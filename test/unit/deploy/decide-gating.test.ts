@@ -50,7 +50,7 @@ test('a replica that is not healthy by the deadline fails the gate with the last
 });
 
 test('a replica that never was asked is said to be so', () => {
-  const world = observed({ route, replicas: [blue, mine(1, { health: 'starting' })] });
+  const world = observed({ route, replicas: [blue, mine(1, { health: 'starting' }), mine(2)] });
   const step = decide(world, gating(DEADLINE), config, NOW);
   expect(step).toHaveProperty('message', expect.stringContaining('it was never asked'));
 });

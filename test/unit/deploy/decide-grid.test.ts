@@ -29,7 +29,7 @@ function replicasIn(color: Color): ObservedReplica[][] {
   const mine = seen({ color, deployment: 'new', release: 'v2' });
   const second = { ...mine, slot: 2, id: `${color}-2` };
   const dead = (one: ObservedReplica) => ({ ...one, alive: false });
-  return [[], [old], [dead(old)], [mine], [dead(mine)], [old, second], [dead(old), second], [mine, dead(second)]];
+  return [[], [old], [dead(old)], [mine], [dead(mine)], [old, second], [dead(old), second], [mine, second], [mine, dead(second)]];
 }
 
 const WORLDS: Observed[] = ROUTES.flatMap((route) =>
@@ -164,6 +164,15 @@ test('a slot that rests is never revived, nor one whose replica lives', () => {
     return world.resting.has(`${color}-${slot}`) || replicasOf(world, color).some((one) => one.slot === slot && one.alive);
   };
   expect(firstThat(needless, ['revive'])).toBeNull();
+});
+
+test('a color with traffic is rerouted only to slots that live, at least one of them healthy', () => {
+  const wrong = ({ step, world }: Case) => {
+    const { color, slots } = step as Step & { do: 'reroute' };
+    const living = replicasOf(world, color).filter((one) => one.alive && slots.includes(one.slot));
+    return slots.length === 0 || !takesTraffic(routeOf(world), color) || !living.some((one) => one.health.state === 'healthy');
+  };
+  expect(firstThat(wrong, ['reroute'])).toBeNull();
 });
 
 test('deciding changes neither what was observed nor the record', () => {

@@ -43,6 +43,11 @@ describe('a color without traffic', () => {
     expect(decide(warmBlue, idleFor(0), serviceConfig({ keep: 0 }), NOW)).toMatchObject({ do: 'retire', color: 'blue' });
   });
 
+  test('goes at once when it is not ready', () => {
+    const world = { ...warmBlue, route: routeTo('green', { blue: { ...warm('v1'), ready: false } }) };
+    expect(decide(world, idleFor(10), config, NOW)).toEqual({ do: 'retire', color: 'blue', reason: 'it is not ready' });
+  });
+
   test('is not kept once it drains', () => {
     const draining = { ...idleFor(5000), retiringSince: { blue: NOW - 2000, green: null } };
     const world = { ...warmBlue, route: routeTo('green', { blue: { ...warm('v1'), ready: false } }) };
@@ -72,9 +77,12 @@ describe('a color without traffic', () => {
 describe('a color with traffic', () => {
   const route = routeTo('blue', { blue: { slots: [1, 2] } });
 
-  test('gets a new replica for each that died', () => {
+  test('loses the slot of a replica that died, which gets a new one', () => {
     const world = observed({ route, replicas: [blue, seen({ slot: 2, alive: false })] });
-    expect(decide(world, record(), config, NOW)).toEqual({ do: 'revive', color: 'blue', slot: 2 });
+    expect(decide(world, record(), config, NOW)).toMatchObject({ do: 'reroute', color: 'blue', slots: [1] });
+    const without = { ...world, route: routeTo('blue') };
+    const flips = [flipTo('blue', 'v1', { slots: [1, 2] })];
+    expect(decide(without, record({ flips }), config, NOW)).toEqual({ do: 'revive', color: 'blue', slot: 2 });
   });
 
   test('gets a new replica for each that is gone', () => {

@@ -95,7 +95,8 @@ test('a replica of an earlier deployment in another slot is removed first', () =
 
 test('a switch by hand to the warm color that is about to go supersedes the deployment', () => {
   const route = routeTo('green', { blue: warm('v1'), green: { release: 'v0' }, changedBy: 'ann' });
-  const step = decide(observed({ route, replicas: [blue, former] }), starting, config, NOW);
+  const flipped = { ...starting, idleSince: { blue: NOW, green: null } };
+  const step = decide(observed({ route, replicas: [blue, former] }), flipped, config, NOW);
   expect(step).toMatchObject({ do: 'enter', phase: 'superseded', reason: 'manual-flip' });
   expect(step).toHaveProperty('message', 'traffic was switched to green by ann');
 });

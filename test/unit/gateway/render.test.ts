@@ -6,7 +6,7 @@ import { config, type ServiceParts, serviceConfig } from '../../support/builders
 const FOLDER = '/srv/app/.turnout/gateway';
 
 function rendered(services: ServiceParts[], machine: Partial<Machine> = {}, gateway: Partial<Config['gateway']> = {}) {
-  const whole = config({ services: services.map(serviceConfig) });
+  const whole = config({ services: services.map((parts) => serviceConfig({ exposeHealth: true, ...parts })) });
   const addressOf = (service: string, color: string, slot: number) =>
     `10.0.${service.length}.${color === 'blue' ? slot : 100 + slot}:80`;
   const files = render({ ...whole, gateway: { ...whole.gateway, ...gateway } }, addressOf, {
@@ -95,6 +95,25 @@ describe('servers', () => {
     const { 'servers.conf': text } = rendered([{ name: 'a', route: { host: 'example.org', path: '/' } }, { name: 'b' }]);
     expect(text.match(/default_server/g)).toHaveLength(1);
     expect(text).not.toContain('return 404;');
+  });
+
+  test('hide the health path of a service that does not expose it', () => {
+    const hidden = (parts: ServiceParts) => locations(rendered([{ exposeHealth: false, ...parts }])['servers.conf'], '_')[0];
+    expect(hidden({})).toBe('= "/health"');
+    expect(hidden({ health: { path: '/ping?deep=1' } })).toBe('= "/ping"');
+    expect(hidden({ route: { host: '*', path: '/api' }, health: { path: '/api/health' } })).toBe('= "/api/health"');
+    expect(hidden({ route: { host: '*', path: '/api' } })).toBe('= /api');
+    expect(hidden({ route: { host: '*', path: '/api' }, health: { path: '/apiary' } })).toBe('= /api');
+    expect(hidden({ health: { path: null } })).toBe('/');
+    expect(rendered([{ exposeHealth: false }])['servers.conf']).toContain('location = "/health" {\n        return 404;');
+  });
+
+  test('show the color that is not active on a socket of its own', () => {
+    const { 'servers.conf': text } = rendered([{ name: 'web-shop' }], { folder: '/srv/g' });
+    const preview = blocks(text, 'server').find((found) => found.includes('preview-web-shop.sock'));
+    expect(preview).toContain('listen "unix:/srv/g/preview-web-shop.sock";');
+    expect(preview).toContain('js_import turnout_preview from njs/preview-web-shop.js;');
+    expect(preview).toContain('proxy_pass http://$turnout_preview_web_shop;');
   });
 
   test('take a prefix and everything below it, but not what only begins like it', () => {

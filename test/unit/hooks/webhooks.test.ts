@@ -189,8 +189,18 @@ describe('Webhooks', () => {
     const told = 'stopped before all webhook deliveries were acknowledged; the rest is dropped';
     expect(lines).toMatchObject([{ level: 40, dropped: 6, msg: told }]);
     expect(clock.sleeping).toEqual([]);
+  });
+
+  test('after a stop nothing is sent any more', async () => {
+    const { posts, send, open } = heldSend();
+    const { webhooks } = new Bench([{ url: 'http://h' }], { send });
     webhooks.publish(LIVE);
-    expect(hung.received).toHaveLength(1);
+    const stopping = webhooks.stop();
+    webhooks.publish(FLIP);
+    open();
+    await stopping;
+    webhooks.publish(FLIP);
+    expect(posts).toHaveLength(1);
   });
 });
 

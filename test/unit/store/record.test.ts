@@ -66,29 +66,36 @@ describe('a flip', () => {
 });
 
 describe('a retirement', () => {
-  const live = [accepted('d1', 'v1', 'blue'), phase('d1', 'live'), accepted('d2', 'v2', 'green'), phase('d2', 'live')];
+  const live = () => [accepted('d1', 'v1', 'blue'), phase('d1', 'live'), accepted('d2', 'v2', 'green'), phase('d2', 'live')];
 
   test('lasts from its begin to its end', () => {
-    const made = recordAfter(...live, retiring('blue'));
+    const made = recordAfter(...live(), retiring('blue'));
     expect(made.retiringSince).toEqual({ blue: 4000, green: null });
     applyEvent(made, written(retired('blue'), 5), 5000);
     expect(made.retiringSince).toEqual({ blue: null, green: null });
   });
 
+  test('does not change the event that ended the deployment', () => {
+    const events = live();
+    const before = structuredClone(events);
+    recordAfter(...events, retired('blue'));
+    expect(events).toEqual(before);
+  });
+
   test('completes the receipt of the deployment that took the traffic, once', () => {
-    const made = recordAfter(...live, retiring('blue'), retired('blue', 2, true), retired('blue', 9, false));
+    const made = recordAfter(...live(), retiring('blue'), retired('blue', 2, true), retired('blue', 9, false));
     const [first, second] = made.deployments;
     expect(first?.receipt?.retired).toBeNull();
     expect(second?.receipt?.retired).toEqual({ color: 'blue', inFlight: 2, limitHit: true, at: '2026-01-01T00:00:05.000Z' });
   });
 
   test('that was begun for a deployment which failed meanwhile completes the receipt of the one before', () => {
-    const made = recordAfter(...live, accepted('d3', 'v3', 'blue'), retiring('blue'), phase('d3', 'failed'), retired('blue'));
+    const made = recordAfter(...live(), accepted('d3', 'v3', 'blue'), retiring('blue'), phase('d3', 'failed'), retired('blue'));
     expect(made.deployments.map((one) => one.receipt?.retired?.color ?? null)).toEqual([null, 'blue', null]);
   });
 
   test('of a color that made room for a deployment which failed completes no receipt of that one', () => {
-    const made = recordAfter(...live, accepted('d3', 'v3', 'blue'), retired('blue'), phase('d3', 'failed'));
+    const made = recordAfter(...live(), accepted('d3', 'v3', 'blue'), retired('blue'), phase('d3', 'failed'));
     expect(made.deployments.map((one) => one.receipt?.retired?.color ?? null)).toEqual([null, 'blue', null]);
   });
 });
