@@ -1,7 +1,7 @@
 /** Reads what tally() counted, and lets go of what a dead worker left in flight. */
 import fs from 'fs';
 import { isWorker } from './lock.ts';
-import { COLORS, type Color } from './route.ts';
+import type { Color } from './route.ts';
 import { BUCKETS, type ColorTraffic, type Traffic } from './traffic.ts';
 
 /** Keys read at most: services x sets x workers x (1 + classes x buckets) stays far below. */
@@ -36,7 +36,8 @@ export function readTraffic(service: string): Traffic {
       inFlight(traffic, parts[2] as string, alive[pid] && pid !== '0' ? -count : 0);
     }
   });
-  COLORS.forEach((color) => dropZeros(colors[color].inFlightBySet));
+  dropZeros(colors.blue.inFlightBySet);
+  dropZeros(colors.green.inFlightBySet);
   return { service, epoch: epoch(), buckets: BUCKETS, colors };
 }
 

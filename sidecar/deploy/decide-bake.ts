@@ -1,6 +1,6 @@
 import { otherColor } from '../../njs/route.ts';
 import { convict } from '../watch/conviction.ts';
-import { since, total } from '../watch/counts.ts';
+import { type Counts, since, total } from '../watch/counts.ts';
 import type { Running } from './decide-deployment.ts';
 import { exited } from './decide-deployment.ts';
 import { isNamed, replicasOf, takesTraffic } from './observed.ts';
@@ -8,29 +8,37 @@ import type { Step } from './step.ts';
 
 /** A color that has traffic is watched: it ends live, or traffic goes back first and the explanation follows. */
 export function decideBake(running: Running): Step | null {
-  const { route, record, deployment, color } = running;
+  const { route, record, color } = running;
   const { failing } = record.facts;
   if (!takesTraffic(route, color)) return trafficLeft(running);
   if (failing) return moveBack(running, failing);
   const breach = findBreach(running);
   if (breach) return breach;
   return running.elapsed < running.config.bake.for ? null : end(running);
+}
 
-  function end({ observed, config }: Running): Step {
-    const finished = observed.traffic ? total(since(record.facts.switched, observed.traffic)[color]) : 0;
-    const { minRequests, onInconclusive } = config.bake;
-    const live = { do: 'enter' as const, phase: 'live' as const };
-    if (finished >= minRequests)
-      return { ...live, reason: 'baked', message: `${deployment.release} serves from ${color} and has passed its bake` };
-    const few = `${finished} requests finished during the bake, fewer than ${minRequests}`;
-    if (onInconclusive === 'rollback') return { do: 'fail', reason: 'inconclusive', message: few, replica: null };
-    return {
-      ...live,
-      reason: 'baked',
-      message: `${deployment.release} serves from ${color}; inconclusive: ${few}`,
-      inconclusive: true,
-    };
-  }
+function end(running: Running): Step {
+  const { config, deployment, color } = running;
+  const counts = countsOf(running);
+  const finished = counts ? total(counts) : 0;
+  const { minRequests, onInconclusive } = config.bake;
+  const live = { do: 'enter' as const, phase: 'live' as const };
+  if (finished >= minRequests)
+    return { ...live, reason: 'baked', message: `${deployment.release} serves from ${color} and has passed its bake` };
+  const few = `${finished} requests finished during the bake, fewer than ${minRequests}`;
+  if (onInconclusive === 'rollback') return { do: 'fail', reason: 'inconclusive', message: few, replica: null };
+  return {
+    ...live,
+    reason: 'baked',
+    message: `${deployment.release} serves from ${color}; inconclusive: ${few}`,
+    inconclusive: true,
+  };
+}
+
+/** What the new color has answered since the switch; null while nobody knows where to count from, which convicts nobody. */
+function countsOf({ observed, record, color }: Running): Counts | null {
+  const { switched } = record.facts;
+  return switched && observed.traffic ? since(switched, observed.traffic)[color] : null;
 }
 
 /** Traffic is on the other color: by our own move back, or by hand. */
@@ -59,7 +67,8 @@ function moveBack({ route, observed, color }: Running, failing: { reason: string
   return { do: 'enter', phase: 'needs-operator', reason: failing.reason, message };
 }
 
-function findBreach({ observed, record, config, color, mine }: Running): Step | null {
+function findBreach(running: Running): Step | null {
+  const { observed, config, mine } = running;
   const { maxRestarts } = config.bake;
   const dead = mine.find((one) => !one.alive);
   if (dead && observed.restarts >= maxRestarts) {
@@ -77,7 +86,7 @@ function findBreach({ observed, record, config, color, mine }: Running): Step | 
     const message = `the replica in slot ${sick.slot} failed ${failures} checks in a row; the last: ${sick.health.last?.detail ?? 'none'}`;
     return { do: 'fail', reason: 'unhealthy', message, replica: sick.id };
   }
-  const counted = observed.traffic && convict(since(record.facts.switched, observed.traffic)[color], config.bake);
-  const breach = counted ?? observed.bakeBreach;
+  const counts = countsOf(running);
+  const breach = (counts && convict(counts, config.bake)) ?? observed.bakeBreach;
   return breach ? { do: 'fail', ...breach, replica: null } : null;
 }

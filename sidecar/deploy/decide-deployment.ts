@@ -82,8 +82,8 @@ function evict(running: Running): Step | null {
 
 function gate(running: Running): Step | null {
   const { observed, config, mine, color, elapsed } = running;
-  const dead = mine.find((one) => !one.alive);
-  if (dead) return exited(dead);
+  const gone = goneReplica(running);
+  if (gone) return gone;
   const waiting = mine.find((one) => one.health.state !== 'healthy');
   if (!waiting && observed.trial.proven) {
     return { do: 'enter', phase: 'warming', reason: 'healthy', message: 'every replica is healthy, also through nginx' };
@@ -144,13 +144,23 @@ function change(running: Running): Step | null {
 }
 
 /** A color that was healthy once and is not any more is not switched to. */
-function lostReplica({ mine }: Running): Step | null {
-  const dead = mine.find((one) => !one.alive);
-  if (dead) return exited(dead);
+function lostReplica(running: Running): Step | null {
+  const { mine } = running;
+  const gone = goneReplica(running);
+  if (gone) return gone;
   const sick = mine.find((one) => one.health.state === 'unhealthy');
   if (!sick) return null;
   const message = `the replica in slot ${sick.slot} is not healthy any more; the last check: ${sick.health.last?.detail ?? 'none'}`;
   return { do: 'fail', reason: 'unhealthy', message, replica: sick.id };
+}
+
+/** Dead, or not even known any more: they were stopped together with a former sidecar. */
+function goneReplica({ deployment, mine }: Running): Step | null {
+  const dead = mine.find((one) => !one.alive);
+  if (dead) return exited(dead);
+  const slot = deployment.slots.find((one) => !mine.some((replica) => replica.slot === one));
+  if (slot === undefined) return null;
+  return { do: 'fail', reason: 'replica-exited', message: `the replica in slot ${slot} does not run any more`, replica: null };
 }
 
 export function exited(replica: ObservedReplica): Step & { do: 'fail' } {

@@ -22,6 +22,7 @@ export interface Reloaded {
 /** The conductors of all services, and what a reload makes of them. */
 export class Fleet {
   private present: Conductor[];
+  private last: Promise<unknown> = Promise.resolve();
 
   constructor(
     private config: Config,
@@ -42,8 +43,14 @@ export class Fleet {
     await Promise.all(this.present.map((conductor) => conductor.stop()));
   }
 
-  /** Applied or refused whole. */
-  async reload(next: Config, { remove }: { remove: boolean }): Promise<Reloaded> {
+  /** Applied or refused whole; one after another. */
+  reload(next: Config, options: { remove: boolean }): Promise<Reloaded> {
+    const turn = this.last.then(() => this.apply(next, options));
+    this.last = turn.catch(() => undefined);
+    return turn;
+  }
+
+  private async apply(next: Config, { remove }: { remove: boolean }): Promise<Reloaded> {
     const before = new Map(this.config.services.map((service) => [service.name, service]));
     const after = new Map(next.services.map((service) => [service.name, service]));
     const added = next.services.filter((service) => !before.has(service.name));

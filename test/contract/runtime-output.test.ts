@@ -138,6 +138,12 @@ describe('lines out of bytes', () => {
     expect(taken).toHaveLength(4);
   });
 
+  test('of a line no more than 64 KiB is kept', () => {
+    for (let n = 0; n < 3; n += 1) lines.push(Buffer.alloc(50_000, 'x'));
+    lines.push(Buffer.from('\nnext\n'));
+    expect(taken).toEqual(['x'.repeat(64 * 1024), 'next']);
+  });
+
   test('after a gap the rest of a line is no line', () => {
     lines.push(Buffer.from('begun'));
     lines.tear();

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { readFile, rm, writeFile } from 'node:fs/promises';
 import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import type { Replica, ReplicaSpec } from '../../sidecar/runtime/runtime.ts';
-import { bystander, eventually, fixture, isRunning, killLeftovers, runOtherSidecar } from '../support/processes.ts';
+import { bystander, eventually, fixture, isRunning, killLeftovers, processesOf, runOtherSidecar } from '../support/processes.ts';
 import { ProcessBench } from './runtime-bench.ts';
 
 const IDLE: [string, ...string[]] = ['sleep', '600'];
@@ -103,7 +104,12 @@ describe('ProcessRuntime, sweeping', () => {
       await stray(bench.state),
       await stray(mark, { TURNOUT_HOOK: '1' }),
     ];
+    // Whoever is not root can neither make these nor, for the most part, look into their environment.
     if (process.getuid?.() === 0) {
+      const inside = ['env', `TURNOUT_REPLICA=${mark}`, ...IDLE];
+      bystander(['unshare', '--fork', '--pid', ...inside], token);
+      const isSleeping = (pid: number) => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n' && !spared.includes(pid);
+      spared.push(await eventually('the container is up', () => processesOf(token).find(isSleeping)));
       spared.push(await stray(mark, {}, ['setpriv', '--reuid=65534', '--clear-groups', ...IDLE]));
       spared.push(await stray(mark, {}, ['setpriv', '--ruid=65534', ...IDLE]));
       await eventually('they have changed their user', async () => {

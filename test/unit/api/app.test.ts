@@ -55,7 +55,13 @@ describe('the token', () => {
 test('a sidecar whose gateway is silent is not ready, and says for which services', async () => {
   api.backend.route = 'unknown';
   const { status, body } = await api.ask('GET', '/readyz', undefined, {});
-  expect([status, JSON.parse(body)]).toEqual([503, { status: 'gateway unreachable', services: ['backend'] }]);
+  expect([status, JSON.parse(body)]).toEqual([503, { status: 'the gateway does not answer', services: ['backend'] }]);
+});
+
+test('a sidecar whose journal takes nothing is not ready, and says for which services', async () => {
+  api.backend.durable = false;
+  const { status, body } = await api.ask('GET', '/readyz', undefined, {});
+  expect([status, JSON.parse(body)]).toEqual([503, { status: 'the journal cannot be written', services: ['backend'] }]);
 });
 
 describe('a reload', () => {

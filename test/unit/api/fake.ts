@@ -17,6 +17,8 @@ export class FakeConductor {
   readonly asked: unknown[] = [];
   route: ReturnType<typeof routeTo> | 'unknown' = routeTo('blue');
   known = [deployment({ id: 'd1', phase: 'live' })];
+  /** Whether its journal can be written. */
+  durable = true;
   /** Thrown instead of doing anything. */
   trouble: Error | null = null;
   /** What a rollback comes to. */
