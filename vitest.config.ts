@@ -1,6 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
 const long = process.env.TURNOUT_LONG === '1';
+// More stories for the model where there is time for them.
+if (long) process.env.TURNOUT_MODEL_RUNS ??= '2000';
 
 /** Tests of whole gateways run one after another: each wants both cores, and a figure taken beside another run is none. */
 export default defineConfig({
@@ -9,7 +11,7 @@ export default defineConfig({
       {
         test: {
           name: 'fast',
-          include: long ? [] : ['test/unit/**/*.test.ts', 'test/contract/**/*.test.ts', 'test/model/**/*.test.ts'],
+          include: long ? ['test/model/**/*.test.ts'] : ['test/{unit,contract,model}/**/*.test.ts'],
           testTimeout: 30_000,
           sequence: { groupOrder: 0 },
         },

@@ -46,7 +46,17 @@ function acquire(zone: NgxSharedDict<string>, key: string, me: string, alive: (p
   if (zone.add(key, me)) return true;
   const holder = zone.get(key);
   if (holder === undefined || alive(holder.split('.')[0] as string)) return false;
-  if (!zone.add(`${key}/broken/${holder}`, me)) return false;
+  // Whoever died while taking over has left a mark: then it is that one's turn which is taken over.
+  let mark = `${key}/broken/${holder}`;
+  while (!zone.add(mark, me)) {
+    const taker = zone.get(mark);
+    if (taker === undefined || taker === me || alive(taker.split('.')[0] as string)) return false;
+    mark = `${key}/broken/${taker}`;
+  }
+  if (zone.get(key) !== holder) {
+    zone.delete(mark);
+    return false;
+  }
   zone.set(key, me);
   return true;
 }

@@ -75,5 +75,12 @@ function bodyError(thrown: { type?: string; message?: string }): TurnoutError | 
   if (thrown.type?.startsWith('entity.') || thrown.type?.startsWith('encoding.') || thrown.type === 'charset.unsupported') {
     return new TurnoutError('invalid-body', `the body is not valid JSON: ${thrown.message}`);
   }
+  const { status } = thrown as { status?: number };
+  if (!(thrown instanceof TurnoutError) && status !== undefined && status >= 400 && status < 500) {
+    return new TurnoutError(
+      thrown instanceof URIError ? 'not-found' : 'invalid-body',
+      `the request is not understood: ${thrown.message}`,
+    );
+  }
   return null;
 }

@@ -58,7 +58,8 @@ export function callerOf(request: Request): string {
   const given = request
     .get('x-turnout-by')
     ?.replace(/[^\x20-\x7e]/g, '')
-    .slice(0, 80);
+    .slice(0, 80)
+    .trim();
   // A name of the engine's own would let a hand pass for a deployment.
   return given && !/^(deployment |sidecar$)/.test(given) ? given : 'api';
 }

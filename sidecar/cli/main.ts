@@ -51,6 +51,15 @@ function createProgram(run: (verb: Verb) => Promise<void>): Command {
   verb('history [service]', 'deployments and flips by hand, newest first').action((service, options) =>
     run(async () => (await import('./history.ts')).history(service, options)),
   );
+  verb('lint', 'is turnout.yaml one that up would take? asks nginx, too, and changes nothing').action((options: Common) =>
+    run(async () => (await import('./lint.ts')).lint(options)),
+  );
+  verb('render', 'the files that up would render for nginx; changes nothing').action((options: Common) =>
+    run(async () => (await import('./render.ts')).renderFiles(options)),
+  );
+  verb('doctor', 'looks at everything that Turnout needs, says what is wrong and what to do; changes nothing').action(
+    (options: Common) => run(async () => (await import('./doctor.ts')).doctor(options)),
+  );
   verb('version', 'the version of Turnout').action((options: Common) =>
     run(async () => {
       if (options.json) printJson({ turnout: TURNOUT_VERSION });

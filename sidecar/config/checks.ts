@@ -7,7 +7,7 @@ import { configSchema, routeSchema, serviceSchema } from './schema.ts';
 import { type Path, quote, type Source } from './source.ts';
 
 /** What `sun_path` of a unix socket holds without its closing NUL. */
-const LONGEST_SOCKET = 107;
+export const LONGEST_SOCKET = 107;
 
 /** Process slots listen on the loopback address. */
 const SLOT_HOST = '127.0.0.1';

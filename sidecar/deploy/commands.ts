@@ -50,7 +50,7 @@ export class Commands {
         deployment: `${ports.clock.date().getTime().toString(36)}${randomBytes(2).toString('hex')}`,
         release,
         previous: route?.colors[route.active].release ?? null,
-        color: route === null ? 'blue' : otherColor(route.active),
+        color: this.idleColor(route),
         slots: Array.from({ length: replicas }, (_, index) => index + 1),
         // A first release has nobody to wait for: without it nothing serves at all.
         promote: request.hold ? 'manual' : route === null ? 'auto' : promote,
@@ -125,6 +125,12 @@ export class Commands {
     if (!deployment) throw new TurnoutError('unknown-deployment', `there is no deployment "${id}"`);
     if (!isEnd(deployment.phase)) return deployment;
     throw new TurnoutError('not-running', `deployment ${id} has ended as ${deployment.phase}`);
+  }
+
+  /** Without a route in the gateway, the color that served last is spared: it may be all that is left. */
+  private idleColor(route: Route | null): Color {
+    const serving = route?.active ?? this.engine.record.flips.at(-1)?.to;
+    return serving === undefined ? 'blue' : otherColor(serving);
   }
 
   /** A color that waits for its first traffic is ahead, not behind: rolling back does not go there. */

@@ -3,6 +3,7 @@ import { convict } from '../watch/conviction.ts';
 import { type Counts, since, total } from '../watch/counts.ts';
 import type { Running } from './decide-deployment.ts';
 import { exited } from './decide-deployment.ts';
+import { reseed } from './decide-seed.ts';
 import { isNamed, replicasOf, takesTraffic } from './observed.ts';
 import type { Step } from './step.ts';
 
@@ -10,6 +11,7 @@ import type { Step } from './step.ts';
 export function decideBake(running: Running): Step | null {
   const { route, record, color } = running;
   const { failing } = record.facts;
+  if (route === null) return reseed(running);
   if (!takesTraffic(route, color)) return trafficLeft(running);
   if (failing) return moveBack(running, failing);
   const breach = findBreach(running);

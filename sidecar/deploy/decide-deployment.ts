@@ -90,7 +90,10 @@ function gate(running: Running): Step | null {
   }
   const { retries, interval } = config.health;
   const deadline = retries * interval;
-  if (elapsed < deadline) return waiting || observed.busy ? null : { do: 'prove', color };
+  // Healthy replicas are asked through nginx at least once, however late they became so.
+  if (elapsed < deadline || (!waiting && observed.trial.proofFailure === '')) {
+    return waiting || observed.busy ? null : { do: 'prove', color };
+  }
   const why = waiting ? (waiting.health.last?.detail ?? 'it was never asked') : `through nginx: ${observed.trial.proofFailure}`;
   const message = `not healthy within ${deadline} ms (${retries} x ${interval} ms); the last check: ${why}`;
   return { do: 'fail', reason: 'unhealthy', message, replica: (waiting ?? mine[0])?.id ?? null };

@@ -1,10 +1,11 @@
 import { COLORS, type Color, otherColor, type Route } from '../../njs/route.ts';
 import type { ServiceConfig } from '../config/config.ts';
-import { hadTraffic, type Phase } from '../store/deployment.ts';
+import { hadTraffic } from '../store/deployment.ts';
 import { runningDeployment, type ServiceRecord } from '../store/record.ts';
 import { decideDeployment } from './decide-deployment.ts';
 import { heal, reviveSlots } from './decide-healing.ts';
 import { retire } from './decide-retirement.ts';
+import { reseed } from './decide-seed.ts';
 import { isNamed, type Observed, replicasOf, takesTraffic } from './observed.ts';
 import type { Step } from './step.ts';
 
@@ -33,11 +34,13 @@ export function decide(observed: Observed, record: ServiceRecord, config: Servic
   if (observed.route === 'unknown') return null;
   const known: Known = { observed, record, config, now, route: observed.route };
   const deployment = runningDeployment(record);
-  if (!deployment) return first(COLORS, (color) => decideColor(known, color)) ?? hookAfterEnd(known) ?? reseed(known);
+  // The journal's word counts only while the gateway has none; then nothing that may have served goes away.
+  if (!deployment && known.route === null && record.flips.length > 0) return reseed(known);
+  if (!deployment) return first(COLORS, (color) => decideColor(known, color)) ?? hookAfterEnd(known);
   const { color } = deployment;
   // What serves beside the deployment comes first: a deployment can wait, a request cannot.
   return (
-    decideOther(known, otherColor(color), deployment.phase) ??
+    decideOther(known, otherColor(color), hadTraffic(deployment.phase) || takesTraffic(known.route, color)) ??
     decideDeployment(known, deployment) ??
     (known.route && takesTraffic(known.route, color) ? heal(known, known.route, color) : null)
   );
@@ -57,10 +60,11 @@ function decideColor(known: Known, color: Color): Step | null {
 }
 
 /** The color beside a running deployment: it serves, or it is what a bake goes back to and must not go away. */
-function decideOther(known: Known, color: Color, phase: Phase): Step | null {
+function decideOther(known: Known, color: Color, traffic: boolean): Step | null {
   const { route } = known;
   if (route && takesTraffic(route, color)) return heal(known, route, color);
-  if (!hadTraffic(phase)) return retireIdle(known, color);
+  if (route === null && known.record.flips.at(-1)?.to === color) return reseed(known);
+  if (!traffic) return retireIdle(known, color);
   return isNamed(route, color) && route ? reviveSlots(known, color, route.colors[color].slots) : null;
 }
 
@@ -76,19 +80,6 @@ function retireIdle(known: Known, color: Color): Step | null {
   const warm = route?.colors[color].ready && record.retiringSince[color] === null;
   const kept = warm && idleSince !== null && now - idleSince < config.keep;
   return kept ? null : retire(known, color, warm ? 'keep is over' : 'it is not ready');
-}
-
-/** The gateway has no route, but the journal remembers one: run that release again and, once it is healthy, say so. */
-function reseed(known: Known): Step | null {
-  const { observed, record, route } = known;
-  if (route !== null) return null;
-  const last = record.flips.at(-1);
-  if (!last) return null;
-  const step = reviveSlots(known, last.to, last.slots);
-  if (step) return step;
-  const replicas = replicasOf(observed, last.to).filter((one) => last.slots.includes(one.slot));
-  const healthy = replicas.length > 0 && replicas.every((one) => one.alive && one.health.state === 'healthy');
-  return healthy ? { do: 'seed', color: last.to } : null;
 }
 
 /** What the user wants run once a deployment has ended; nobody waits for it. */

@@ -62,7 +62,7 @@ export async function installGateway(config: Config, addressOf: AddressOf, nginx
 }
 
 /** pick() and preview() once per service with their literals, and control(). */
-async function installScripts(config: Config, folder: string, into: string, home: string): Promise<void> {
+export async function installScripts(config: Config, folder: string, into: string, home: string): Promise<void> {
   const fill = (text: string, service: string) =>
     text
       .replaceAll('@SERVICE@', service)
@@ -84,7 +84,7 @@ function jsText(text: string): string {
 }
 
 /** `nginx -t` on that folder. */
-function test(command: string[], folder: string, conf: string): Promise<void> {
+export function test(command: string[], folder: string, conf: string): Promise<void> {
   const [program, ...words] = command as [string, ...string[]];
   const args = [...words, '-t', '-q', '-p', `${folder}/`, '-e', `${folder}/error.log`, '-c', join(conf, 'nginx.conf')];
   return new Promise((resolve, reject) => {
@@ -120,7 +120,7 @@ async function makeFolder(path: string, owner: Owner | null): Promise<void> {
   if (owner) await chown(path, owner.uid, owner.gid);
 }
 
-async function write(path: string, text: string): Promise<void> {
+export async function write(path: string, text: string): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const fresh = join(dirname(path), `.${basename(path)}.${process.pid}`);
   await writeFile(fresh, text, { mode: 0o600 });

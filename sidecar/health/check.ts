@@ -33,6 +33,11 @@ export function check(address: string, health: HealthConfig, signal?: AbortSigna
       },
     );
     call.once('error', failed);
+    // Whatever else ended it, such as a switch of protocols that nobody asked for.
+    call.once('upgrade', (_answer, socket) => {
+      socket.destroy();
+      resolve({ ok: false, answered: true, detail: `${asked} was answered by a switch of protocols` });
+    });
     call.end();
   });
 }

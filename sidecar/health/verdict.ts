@@ -35,6 +35,10 @@ function mismatch(body: string, wanted: Record<string, unknown>): string | null 
 /** Every wanted key must be there with the wanted value; objects are compared key by key, more keys may stand beside them. */
 function differs(found: unknown, wanted: unknown, path: string): string | null {
   if (typeof wanted === 'object' && wanted !== null && !Array.isArray(wanted)) {
+    if (typeof found !== 'object' || found === null) {
+      const key = Object.keys(wanted)[0];
+      if (key === undefined) return `${path} to be an object`;
+    }
     for (const [key, value] of Object.entries(wanted)) {
       const below = typeof found === 'object' && found !== null ? (found as Record<string, unknown>)[key] : undefined;
       const difference = differs(below, value, path === '' ? key : `${path}.${key}`);

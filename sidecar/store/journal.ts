@@ -28,12 +28,13 @@ export class Journal {
     });
     const end = text.lastIndexOf('\n') + 1;
     const torn = end < text.length ? text.slice(end) : null;
-    if (torn !== null) await truncate(path, Buffer.byteLength(text.slice(0, end)));
     const events = text
       .slice(0, end)
       .split('\n')
       .slice(0, -1)
       .map((line, index) => parse(path, line, index + 1));
+    // Only once everything before it is known to be whole.
+    if (torn !== null) await truncate(path, Buffer.byteLength(text.slice(0, end)));
     const file = await open(path, 'a', 0o600);
     return { journal: new Journal(file, events.at(-1)?.seq ?? 0), events, torn };
   }
@@ -54,13 +55,14 @@ export class Journal {
     this.appended++;
     crashIf(`${this.appended}.before`);
     const line: Written = { v: SCHEMA, seq: this.seq + 1, at: at.toISOString(), ...event };
-    const { size } = await this.file.stat();
+    let size: number | null = null;
     try {
+      ({ size } = await this.file.stat());
       await this.file.appendFile(`${JSON.stringify(line)}\n`);
       await this.file.datasync();
     } catch (error) {
       // Half a line must not become the middle of the file.
-      await this.file.truncate(size).catch(() => undefined);
+      if (size !== null) await this.file.truncate(size).catch(() => undefined);
       throw new TurnoutError('disk-unusable', `the journal cannot be written: ${(error as Error).message}`, { cause: error });
     }
     this.seq++;
@@ -77,7 +79,10 @@ function crashIf(moment: string): void {
 function parse(path: string, line: string, number: number): Written {
   try {
     const event = JSON.parse(line) as Written;
-    if (event.v <= SCHEMA) return event;
+    if (!(event.v > SCHEMA)) {
+      if (typeof event.v !== 'number' || typeof event.seq !== 'number') throw new TypeError('not an event');
+      return event;
+    }
   } catch {
     throw new TurnoutError('disk-unusable', `${path}:${number}: not a JSON line: ${line.slice(0, 80)}`, {
       hint: 'The journal was damaged in its middle; restore it, or move it away to begin a new history.',

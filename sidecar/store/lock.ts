@@ -1,5 +1,6 @@
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import { TurnoutError } from '../errors.ts';
 import { identify, isAlive, type ProcessIdentity } from '../process-identity.ts';
 
@@ -18,22 +19,12 @@ export async function lockState(state: string): Promise<() => Promise<void>> {
   const identity = identify(process.pid);
   if (!identity) throw new TurnoutError('internal', 'this process is not in /proc');
   const mine = JSON.stringify({ ...identity, since: new Date().toISOString() } satisfies Owner);
-  const fresh = `${file}.${process.pid}`;
-  await writeFile(fresh, mine, { mode: 0o600 });
-  try {
-    while (!(await linked(fresh, file))) {
-      const text = await readFile(file, 'utf8').catch(() => '');
-      const owner = parse(text);
-      if (owner && isAlive(owner)) {
-        throw new TurnoutError(
-          'state-locked',
-          `${state} belongs to the sidecar with pid ${owner.pid}, which runs since ${owner.since}`,
-        );
-      }
-      await breakLock(file, text);
-    }
-  } finally {
-    await rm(fresh, { force: true });
+  const owner = await acquire(file, mine);
+  if (owner) {
+    throw new TurnoutError(
+      'state-locked',
+      `${state} belongs to the sidecar with pid ${owner.pid}, which runs since ${owner.since}`,
+    );
   }
   return async () => {
     if ((await readFile(file, 'utf8').catch(() => '')) === mine) await rm(file, { force: true });
@@ -50,17 +41,38 @@ async function linked(fresh: string, file: string): Promise<boolean> {
   }
 }
 
-/** Moves a dead owner's lock aside. If it was another's by then, that one gets its lock back. */
-async function breakLock(file: string, dead: string): Promise<void> {
-  const aside = `${file}.dead.${process.pid}`;
+/** Makes `mine` the text of the lock, or answers its living owner. */
+async function acquire(file: string, mine: string): Promise<Owner | null> {
+  const fresh = `${file}.${process.pid}`;
+  await writeFile(fresh, mine, { mode: 0o600 });
   try {
-    await rename(file, aside);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
-    throw error;
+    while (!(await linked(fresh, file))) {
+      const text = await readFile(file, 'utf8').catch(() => null);
+      if (text === null) continue;
+      const owner = parse(text);
+      if (owner && isAlive(owner)) return owner;
+      if (await takenOver(file, text, fresh, mine)) return null;
+    }
+    return null;
+  } finally {
+    await rm(fresh, { force: true });
   }
-  if ((await readFile(aside, 'utf8')) !== dead) await linked(aside, file);
-  await rm(aside, { force: true });
+}
+
+/** Puts our lock in the place of a dead owner's by one rename, while nobody else may: there is a lock for that, too. */
+async function takenOver(file: string, dead: string, fresh: string, mine: string): Promise<boolean> {
+  const breaking = `${file}.breaking`;
+  if (await acquire(breaking, mine)) {
+    await setTimeout(5);
+    return false;
+  }
+  try {
+    if ((await readFile(file, 'utf8').catch(() => null)) !== dead) return false;
+    await rename(fresh, file);
+    return true;
+  } finally {
+    await rm(breaking, { force: true });
+  }
 }
 
 function parse(text: string): Owner | null {

@@ -72,7 +72,7 @@ export function applyEvent(record: ServiceRecord, event: Written, moment: Moment
       const change = { phase: event.phase, reason: event.reason, message: event.message, since: event.at };
       Object.assign(deployment, change);
       deployment.steps.push(change);
-      deployment.receipt = event.receipt;
+      deployment.receipt = event.receipt && { ...event.receipt };
       if (isEnd(event.phase)) deployment.finishedAt = event.at;
       record.phaseSince = moment;
       return;
@@ -105,7 +105,7 @@ export function applyEvent(record: ServiceRecord, event: Written, moment: Moment
       return;
     case 'retired': {
       record.retiringSince[event.color] = null;
-      const by = record.deployments.findLast((one) => one.receipt !== null);
+      const by = record.deployments.findLast((one) => one.receipt !== null && one.phase !== 'failed');
       const { color, inFlight, limitHit, at } = event;
       if (by?.receipt && by.receipt.retired === null) by.receipt.retired = { color, inFlight, limitHit, at };
       return;
@@ -123,7 +123,7 @@ function deploymentOf(record: ServiceRecord, id: string): Deployment | undefined
 /** The release that served before the present one; null when there was none. `rollback` goes there. */
 export function previousRelease(record: ServiceRecord): string | null {
   const present = record.flips.at(-1)?.release;
-  return record.flips.findLast((flip) => flip.release !== present)?.release ?? null;
+  return record.flips.findLast((flip) => flip.release !== null && flip.release !== present)?.release ?? null;
 }
 
 export interface HistoryEntry {

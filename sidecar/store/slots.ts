@@ -2,11 +2,15 @@ import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
+import { z } from 'zod';
 import { COLORS, type Color } from '../../njs/route.ts';
 import type { Config } from '../config/config.ts';
 import { TurnoutError } from '../errors.ts';
 
 type Ports = Record<string, Record<Color, Record<string, number>>>;
+
+const slots = z.record(z.string(), z.int());
+const SHAPE = z.record(z.string(), z.object({ blue: slots, green: slots }));
 
 /** The fixed addresses of all slots: allocated once, kept in `<state>/slots.json`, never moved while the service exists. */
 export class Slots {
@@ -50,7 +54,7 @@ export class Slots {
 
 async function readPorts(file: string): Promise<Ports> {
   try {
-    return JSON.parse(await readFile(file, 'utf8')) as Ports;
+    return SHAPE.parse(JSON.parse(await readFile(file, 'utf8')));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return {};
     throw new TurnoutError('disk-unusable', `${file} cannot be read: ${(error as Error).message}`, {

@@ -86,8 +86,9 @@ describe('ProcessRuntime, sweeping', () => {
   });
 
   test('what a crashed replica has left running belongs to it until it is stopped', async () => {
-    const replica = await bench.startReady({ command: fixture.tree });
-    await eventually('all three are up', () => bench.living().length === 3);
+    const replica = await startEarlier({ command: fixture.tree });
+    await eventually('all three are up', async () => (await bench.newRuntime().tail(replica, 9)).length === 3);
+    await bench.runtime.list();
     process.kill(await bench.pid(replica), 'SIGKILL');
     await eventually('the leader is dead', () => bench.living().length === 2);
     expect(await bench.runtime.sweep()).toEqual([]);
@@ -110,11 +111,11 @@ describe('ProcessRuntime, sweeping', () => {
       bystander(['unshare', '--fork', '--pid', ...inside], token);
       const isSleeping = (pid: number) => readFileSync(`/proc/${pid}/comm`, 'utf8') === 'sleep\n' && !spared.includes(pid);
       spared.push(await eventually('the container is up', () => processesOf(token).find(isSleeping)));
-      spared.push(await stray(mark, {}, ['setpriv', '--reuid=65534', '--clear-groups', ...IDLE]));
+      spared.push(await stray(mark, {}, ['setpriv', '--euid=65534', ...IDLE]));
       spared.push(await stray(mark, {}, ['setpriv', '--ruid=65534', ...IDLE]));
       await eventually('they have changed their user', async () => {
         const texts = await Promise.all(spared.slice(-2).map((pid) => readFile(`/proc/${pid}/status`, 'utf8')));
-        return texts.every((text) => text.includes('Uid:\t65534'));
+        return texts.every((text) => /^Uid:.*65534/m.test(text));
       });
     }
     expect(await bench.runtime.sweep()).toEqual([]);
@@ -161,10 +162,11 @@ describe('ProcessRuntime, sweeping', () => {
 
   test('what is being stopped gets its own time limit, even without a record', async () => {
     const replica = await startEarlier({ command: fixture.tree });
-    await eventually('all three are up', () => bench.living().length === 3);
+    await eventually('all three are up', async () => (await bench.newRuntime().tail(replica, 9)).length === 3);
     await bench.runtime.list();
     process.kill(await bench.pid(replica), 'SIGKILL');
     await rm(bench.recordPath(replica));
+    await eventually('the leader is dead', () => bench.living().length === 2);
     const stopping = bench.runtime.stop(replica, { signal: 'SIGTERM', timeout: 600 });
     expect(await bench.runtime.sweep()).toEqual([]);
     expect(bench.living()).toHaveLength(2);

@@ -1,9 +1,12 @@
+import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import type { Route } from '../../njs/route.ts';
 import { call } from '../support/http.ts';
 import { eventually, freePort } from '../support/processes.ts';
 import { Turnout } from '../support/turnout.ts';
@@ -289,6 +292,23 @@ describe('a torn routes file', () => {
       expect((await turnout.cli('deploy', '--release', 'v3')).code).toBe(0);
     },
   );
+
+  test('the control API answers the previous route as well, and the next write does not push it out', async () => {
+    turnout = await Turnout.start();
+    expect((await turnout.cli('deploy', '--release', 'v2')).code).toBe(0);
+    const file = join(turnout.state, 'gateway/routes/backend.json');
+    const previous = JSON.parse(readFileSync(`${file}.previous`, 'utf8')) as Route;
+    await turnout.endSidecar('SIGKILL');
+    process.kill(-turnout.masterPid(), 'SIGKILL');
+    await writeFile(file, '{"service":"backend","gen');
+    await promisify(execFile)(join(turnout.state, 'gateway/start'));
+    // No request before: pick() must not have loaded it.
+    expect(await turnout.route()).toEqual(previous);
+    const put = await turnout.control('PUT', '/v1/routes/backend', previous, { 'if-match': `"${previous.generation}"` });
+    expect(put.status, put.body).toBe(200);
+    expect(JSON.parse(readFileSync(`${file}.previous`, 'utf8'))).toEqual(previous);
+    expect((JSON.parse(readFileSync(file, 'utf8')) as Route).generation).toBe(previous.generation + 1);
+  });
 
   test('both torn: 503 at worst, never a 500, and the sidecar writes the route anew from its journal', async () => {
     turnout = await Turnout.start();

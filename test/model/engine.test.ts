@@ -6,7 +6,7 @@ import type { ServiceConfig } from '../../sidecar/config/config.ts';
 import { isEnd } from '../../sidecar/store/deployment.ts';
 import { type Nature, SERVICE, World } from './world.ts';
 
-const RUNS = Number(process.env.TURNOUT_MODEL_RUNS ?? 2000);
+const RUNS = Number(process.env.TURNOUT_MODEL_RUNS ?? 200);
 
 const config: ServiceConfig = {
   name: SERVICE,

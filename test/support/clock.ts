@@ -30,10 +30,13 @@ export class FakeClock implements Clock {
       if (signal?.aborted) return resolve();
       const sleeper = { until: this.time + ms, ms, wake: resolve };
       this.sleepers.push(sleeper);
-      signal?.addEventListener('abort', () => {
+      const wake = () => {
         this.sleepers = this.sleepers.filter((one) => one !== sleeper);
+        signal?.removeEventListener('abort', wake);
         resolve();
-      });
+      };
+      sleeper.wake = wake;
+      signal?.addEventListener('abort', wake);
       for (const tell of this.awaiting.splice(0)) tell();
     });
   }

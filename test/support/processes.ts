@@ -1,7 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { execFile, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -19,11 +19,30 @@ export function tokenVariable(token: string): Record<string, string> {
   return { [TOKEN]: token };
 }
 
-/** Living processes with this token, in ascending order. */
+/** Living processes with this token, in ascending order. One that writes over its own environment, as nginx does, is known by a file below the folder of that name that it has open. */
 export function processesOf(token: string): number[] {
   return readdirSync('/proc')
     .map(Number)
-    .filter((pid) => Number.isInteger(pid) && isRunning(pid) && carries(pid, token));
+    .filter(
+      (pid) => Number.isInteger(pid) && pid !== process.pid && isRunning(pid) && (carries(pid, token) || hasOpen(pid, token)),
+    );
+}
+
+function hasOpen(pid: number, folder: string): boolean {
+  if (!folder.startsWith('/')) return false;
+  try {
+    return readdirSync(`/proc/${pid}/fd`).some((fd) => opens(`/proc/${pid}/fd/${fd}`, `${folder}/`));
+  } catch {
+    return false;
+  }
+}
+
+function opens(link: string, folder: string): boolean {
+  try {
+    return readlinkSync(link).startsWith(folder);
+  } catch {
+    return false;
+  }
 }
 
 /** Ends what a failed test has left; each of them was started by that test. */

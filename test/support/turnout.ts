@@ -130,8 +130,8 @@ export class Turnout {
     await eventually(
       `${color ?? 'a color'} is live\n${this.output}`,
       async () => {
-        const { active } = await this.view();
-        return color === undefined ? active !== null : active === color;
+        const { active, deployment } = await this.view();
+        return deployment?.phase === 'live' && (color === undefined ? active !== null : active === color);
       },
       20_000,
     );
