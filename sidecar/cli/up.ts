@@ -13,25 +13,35 @@ const TWICE = 1000;
 export async function up(options: Common): Promise<number> {
   const config = await loadConfig(configFile(options), process.env);
   const log = createLog(process.stdout);
+  // From before anything is started: a signal that comes meanwhile must not leave half of it behind.
+  const asked = endSignal();
+  let reload: () => void = () => undefined;
+  process.on('SIGHUP', () => reload());
   const sidecar = await startSidecar(config, nginxHome(process.env), process.env, log);
-  const reload = () => {
+  reload = () => {
     // What was refused is in the log with its reason; the old configuration stays in force.
     sidecar.reload({ remove: false }).catch((error: Error) => log.error({ error: error.message }, 'reload refused'));
   };
-  process.on('SIGHUP', reload);
-  const signal = await new Promise<string>((resolve) => {
-    for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, resolve);
-  });
-  process.off('SIGHUP', reload);
-  const asked = performance.now();
-  const force = () => {
-    if (performance.now() - asked > TWICE) process.exit(INTERRUPTED);
-  };
-  for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, force);
+  const signal = await asked;
+  reload = () => undefined;
   log.info({ signal }, 'stopping: requests in flight end, then the gateway, then every replica; once more to leave at once');
   await sidecar.stop();
   log.info('stopped');
   return 0;
+}
+
+/** The first SIGINT or SIGTERM; one that comes more than a second later leaves at once. */
+function endSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    let first: number | null = null;
+    for (const name of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(name, () => {
+        first ??= performance.now();
+        if (performance.now() - first > TWICE) process.exit(INTERRUPTED);
+        resolve(name);
+      });
+    }
+  });
 }
 
 /** What the bootstrap has found; see build/turnout.js. */

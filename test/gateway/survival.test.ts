@@ -166,6 +166,15 @@ test('Ctrl-C stops the gateway and every replica, adopted ones included; the nex
   expect((await turnout.view()).colors.green.release).toBe('v2');
 });
 
+test('a signal that comes while Turnout starts stops all of it', async () => {
+  turnout = await Turnout.create();
+  const starting = turnout.up();
+  await eventually('the gateway has started', () => turnout.output.includes('gateway started'));
+  expect(await turnout.endSidecar('SIGTERM'), turnout.output).toBe(0);
+  await starting.catch(() => undefined);
+  expect(turnout.processes()).toEqual([]);
+});
+
 test('a replica that dies while it serves is started again', async () => {
   turnout = await Turnout.start({ service: { replicas: 2 } });
   const pid = await turnout.replicaPid('blue', 1);

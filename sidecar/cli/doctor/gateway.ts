@@ -24,7 +24,13 @@ export async function checkGateway(config: Config, sidecar: Sidecar, expected: P
   const folder = gatewayFolder(config.state);
   const master = findMaster(folder);
   const health = await firstAnswer(join(folder, 'control.sock'));
-  // Its processes may be another user's, and not to be seen; that it answers is enough.
+  // Workers without a master answer, too, but nobody replaces them. Processes of another user cannot be seen at all: that
+  // they answer is enough.
+  const orphans = master ? [] : findMembers(folder, recordedMaster(folder));
+  if (orphans.length > 0) {
+    const found = `its master (pid ${recordedMaster(folder)}) is dead, ${orphans.length} workers still serve: ${orphans.join(', ')}`;
+    return fail('gateway', found, `${starter(config, folder)}: it ends them first`);
+  }
   if (typeof health === 'string' && !master) return notRunning(config, folder, sidecar, health);
   if (typeof health === 'string') {
     const found = `its master runs (pid ${master?.pid}), but the control socket does not answer: ${health}`;
@@ -75,11 +81,6 @@ function judge(
 
 function notRunning(config: Config, folder: string, sidecar: Sidecar, why: string): Finding {
   const recorded = recordedMaster(folder);
-  const orphans = findMembers(folder, recorded);
-  if (orphans.length > 0) {
-    const found = `its master (pid ${recorded}) is dead, ${orphans.length} workers still serve: ${orphans.join(', ')}`;
-    return fail('gateway', found, `${starter(config, folder)}: it ends them first`);
-  }
   if (sidecar.state === 'alive') {
     const found = `no master runs, though the sidecar does (${why})`;
     return fail('gateway', found, `the sidecar starts it anew within a second; look again, then at ${folder}/error.log`);

@@ -4,7 +4,7 @@ import { tokenFile } from '../../api/token.ts';
 import type { Address, Config } from '../../config/config.ts';
 import { isAlive, type ProcessIdentity } from '../../process-identity.ts';
 import { type Asked, ask } from './ask.ts';
-import { errorCode, read } from './files.ts';
+import { read } from './files.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
 /** Milliseconds; it asks the gateway before it says that it is ready, which may take 3 s. */
