@@ -18,8 +18,7 @@ export function configFile(options: Common): string {
 
 /** For verbs that only talk to the sidecar: variables of the services need not be set in this shell. */
 export async function connect(options: Common): Promise<{ config: Config; api: ApiClient }> {
-  const env = new Proxy(process.env, { get: (known, name: string) => known[name] ?? 'not set here' });
-  const config = await loadConfig(configFile(options), env);
+  const config = await loadConfig(configFile(options), withStandIns(process.env));
   const token = await readFile(tokenFile(config.state), 'utf8').catch(() => null);
   if (token === null) {
     throw new TurnoutError(
@@ -28,6 +27,11 @@ export async function connect(options: Common): Promise<{ config: Config; api: A
     );
   }
   return { config, api: new ApiClient(config.api.listen, token.trim()) };
+}
+
+/** Something for each variable that is not set, which also passes where a URL is wanted. */
+export function withStandIns(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
+  return new Proxy(env, { get: (known, name: string) => known[name] ?? 'http://not-set-in-this-shell.invalid/' });
 }
 
 /** The service that was named, or the only one there is. */

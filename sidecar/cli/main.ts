@@ -89,4 +89,6 @@ async function main(argv: string[]): Promise<number> {
   }
 }
 
+// Whoever reads the output may have seen enough: `turnout render | head`.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? DONE : 1));
 process.exitCode = await main(process.argv);

@@ -22,10 +22,8 @@ export async function renderFiles(options: Common): Promise<number> {
     const machine = { module: nginx?.module ?? '', user: owner?.user ?? '', folder: gatewayFolder(config.state) };
     return render(config, addressOf, machine);
   });
-  for (const [name, text] of Object.entries(files)) {
-    const file = `rendered/${name}`;
-    if (options.json) printJson({ file, text });
-    else print(`# === ${file}\n${text}`);
-  }
+  const named = Object.entries(files).map(([name, text]) => ({ file: `rendered/${name}`, text }));
+  if (options.json) named.forEach(printJson);
+  else print(named.map(({ file, text }) => `# === ${file}\n${text}`).join('\n'));
   return DONE;
 }

@@ -5,6 +5,7 @@ import { createLog } from '../log.ts';
 import { startSidecar } from '../main.ts';
 import { type Common, configFile } from './context.ts';
 import { INTERRUPTED } from './exit.ts';
+import { foundNginx } from './nginx-home.ts';
 
 /** npm passes a Ctrl-C on that the terminal has sent already: only one that comes later than this forces. */
 const TWICE = 1000;
@@ -44,13 +45,10 @@ function endSignal(): Promise<string> {
   });
 }
 
-/** What the bootstrap has found; see build/turnout.js. */
 function nginxHome(env: NodeJS.ProcessEnv): NginxHome {
-  const { TURNOUT_NGINX_COMMAND: command, TURNOUT_NGINX_MODULE: module, TURNOUT_HOME: home } = env;
-  if (!command || module === undefined || !home) {
-    throw new TurnoutError('gateway-unusable', 'the bootstrap has not said which nginx to use', {
-      hint: 'Start Turnout by build/turnout.js.',
-    });
-  }
-  return { command: JSON.parse(command) as string[], module, home };
+  const found = foundNginx(env);
+  if (found) return found;
+  throw new TurnoutError('gateway-unusable', 'the bootstrap has not said which nginx to use', {
+    hint: 'Start Turnout by build/turnout.js.',
+  });
 }

@@ -33,13 +33,16 @@ export function serviceNames(source: Source): string[] {
 function checkState(source: Source, folder: string, problems: Problems): void {
   const state = valid(source, configSchema.shape.state, ['state']);
   if (state === undefined) return;
-  const socket = resolve(folder, state, 'gateway/control.sock');
+  // The longest of them: each service has a preview socket.
+  const sockets = ['control.sock', ...serviceNames(source).map((name) => `preview-${name}.sock`)];
+  const longest = sockets.reduce((long, one) => (one.length > long.length ? one : long));
+  const socket = resolve(folder, state, 'gateway', longest);
   const length = Buffer.byteLength(socket);
   if (length <= LONGEST_SOCKET) return;
   const offset = source.has(['state']) ? source.place(['state']).offset : 0;
   problems.add(
     offset,
-    `found a state folder whose control socket ${JSON.stringify(socket)} has a path of ${length} bytes, ` +
+    `found a state folder whose socket ${JSON.stringify(socket)} has a path of ${length} bytes, ` +
       `expected at most ${LONGEST_SOCKET}: choose a shorter state folder`,
   );
 }

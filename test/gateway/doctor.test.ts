@@ -166,6 +166,7 @@ describe('doctor, with a running instance', () => {
       return seen.said.gateway?.found.includes('workers still serve') ? null : seen;
     });
     expect(dead.code).toBe(8);
+    expect(dead.said.gateway?.result).toBe('fail');
     expect(dead.said.gateway?.found).toBe(`it does not run: its master (pid ${master}) was killed`);
     expect(dead.said.gateway?.remedy).toContain(`turnout up -f ${turnout.file}`);
     expect(dead.said.routes?.result).toBe('ok');
@@ -239,6 +240,15 @@ describe('doctor, before anything runs', () => {
     expect(said.config?.found).toContain('turnout.yaml:4:11: found "10 parsecs"');
     expect(said.config?.remedy).toContain('turnout lint');
     expect(Object.keys(said)).toEqual(['node', 'nginx', 'config', 'clock', 'open-files']);
+  });
+
+  test('a variable that is not set fails while no sidecar runs that has it; the rest is looked at all the same', async () => {
+    turnout = await Turnout.create({ service: { env: { KEY: '${DOCTOR_SECRET_UNSET}' } } });
+    const { code, said } = await doctor(turnout);
+    expect(code).toBe(8);
+    expect(said.config?.result).toBe('fail');
+    expect(said.config?.found).toContain('the variable DOCTOR_SECRET_UNSET is not set');
+    expect(said.state?.result).toBe('ok');
   });
 
   test('no nginx: the ways that were tried and the ways out; the rest is looked at all the same', async () => {

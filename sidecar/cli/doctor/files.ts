@@ -44,3 +44,8 @@ export function writeNameless(folder: string): { mtimeMs: number } | { error: st
     return { error: errorCode(error) };
   }
 }
+
+/** A path as a word of a command line that the user may copy. */
+export function word(path: string): string {
+  return /^[\w./@%+=:,-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`;
+}

@@ -4,6 +4,7 @@ import type { Config } from '../../config/config.ts';
 import { gatewayFolder } from '../../gateway/install.ts';
 import { findMaster, findMembers, recordedMaster } from '../../gateway/processes.ts';
 import { type Asked, ask } from './ask.ts';
+import { word } from './files.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 import type { Sidecar } from './sidecar.ts';
 
@@ -42,7 +43,7 @@ export async function checkGateway(config: Config, sidecar: Sidecar, expected: P
   }
   if (health.status !== 200) {
     const found = `the control socket answers ${health.status}: ${health.body.slice(0, 200).trim()}`;
-    return fail('gateway', found, `look at ${folder}/error.log, then restart: turnout up -f ${config.file}`);
+    return fail('gateway', found, `look at ${folder}/error.log, then restart: turnout up -f ${word(config.file)}`);
   }
   const { versions } = JSON.parse(health.body) as { versions: Versions };
   const workers = master ? findMembers(folder, master.pid).length - 1 : null;
@@ -63,13 +64,13 @@ function judge(
   ms: number,
 ): Finding | null {
   if (expected.turnout !== undefined && versions.turnout !== expected.turnout) {
-    const remedy = `restart turnout up (-f ${file}): the gateway runs the code of another version`;
+    const remedy = `restart turnout up (-f ${word(file)}): the gateway runs the code of another version`;
     return warn('gateway', `${facts}; this is Turnout ${expected.turnout}`, remedy);
   }
   const differs = (['nginx', 'njs'] as const).find((name) => expected[name] !== undefined && versions[name] !== expected[name]);
   if (differs) {
     const found = `${facts}; the next start takes ${differs} ${expected[differs]}`;
-    return warn('gateway', found, `restart turnout up (-f ${file}) when it suits: a reload keeps the old program`);
+    return warn('gateway', found, `restart turnout up (-f ${word(file)}) when it suits: a reload keeps the old program`);
   }
   if (typeof gateway.workers === 'number' && workers !== null && workers < gateway.workers) {
     const found = `${facts}; turnout.yaml wants ${gateway.workers}`;
@@ -90,13 +91,13 @@ function notRunning(config: Config, folder: string, sidecar: Sidecar, why: strin
     return fail('gateway', `it does not run: its master (pid ${recorded}) was killed`, starter(config, folder));
   if (why === 'EACCES')
     return warn('gateway', `its socket cannot be reached: ${why}`, `call doctor as the owner of ${config.state}`);
-  return warn('gateway', 'it does not run', `start it with the sidecar: turnout up -f ${config.file}`);
+  return warn('gateway', 'it does not run', `start it with the sidecar: turnout up -f ${word(config.file)}`);
 }
 
 /** By hand, the gateway comes back with the last route even while there is no sidecar. */
 function starter({ file }: Config, folder: string): string {
   const script = join(folder, 'start');
-  return `turnout up -f ${file}${existsSync(script) ? `, or ${script} for the gateway alone` : ''}`;
+  return `turnout up -f ${word(file)}${existsSync(script) ? `, or ${word(script)} for the gateway alone` : ''}`;
 }
 
 /** The answer, or why there was none in any of the tries. Of several the fastest: a busy machine is no slow gateway. */

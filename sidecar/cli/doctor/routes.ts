@@ -5,7 +5,7 @@ import { parseRoute, type Route } from '../../../njs/route.ts';
 import type { Config } from '../../config/config.ts';
 import { gatewayFolder } from '../../gateway/install.ts';
 import { ask } from './ask.ts';
-import { read } from './files.ts';
+import { read, word } from './files.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
 /** Milliseconds. */
@@ -80,7 +80,7 @@ function withoutGateway(service: string, file: string, stored: ReturnType<typeof
 
 /** The same route once more: a PUT writes file and memory. */
 function rewrite(folder: string, service: string): string {
-  const curl = `curl -s --unix-socket ${folder}/control.sock`;
+  const curl = `curl -s --unix-socket ${word(`${folder}/control.sock`)}`;
   const url = `http://localhost/v1/routes/${service}`;
   return `write it again: ${curl} ${url} | ${curl} -X PUT --data-binary @- ${url}`;
 }

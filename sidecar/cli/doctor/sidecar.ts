@@ -4,7 +4,7 @@ import { tokenFile } from '../../api/token.ts';
 import type { Address, Config } from '../../config/config.ts';
 import { isAlive, type ProcessIdentity } from '../../process-identity.ts';
 import { type Asked, ask } from './ask.ts';
-import { read } from './files.ts';
+import { read, word } from './files.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 
 /** Milliseconds; it asks the gateway before it says that it is ready, which may take 3 s. */
@@ -29,7 +29,7 @@ export function findSidecar(state: string): Sidecar {
 }
 
 export async function checkSidecar(config: Config, sidecar: Sidecar): Promise<Finding> {
-  const start = `start it: turnout up -f ${config.file}`;
+  const start = `start it: turnout up -f ${word(config.file)}`;
   switch (sidecar.state) {
     case 'none':
       return warn('sidecar', 'none runs with this state folder', start);
@@ -66,7 +66,7 @@ async function checkApi({ api }: Config, { pid, since }: { pid: number; since: s
 export async function checkToken(config: Config, sidecar: Sidecar): Promise<Finding> {
   const file = tokenFile(config.state);
   const runs = sidecar.state === 'alive';
-  const restart = `restart the sidecar (turnout up -f ${config.file}): it makes a new one`;
+  const restart = `restart the sidecar (turnout up -f ${word(config.file)}): it makes a new one`;
   const stored = read(file);
   if ('error' in stored) {
     if (stored.error !== 'ENOENT' && stored.error !== 'ENOTDIR') {
@@ -78,7 +78,7 @@ export async function checkToken(config: Config, sidecar: Sidecar): Promise<Find
   const mode = statSync(file).mode & 0o777;
   if (mode & 0o077) {
     const found = `${file} has mode ${mode.toString(8).padStart(4, '0')}: others on this machine can use the API`;
-    return fail('token', found, `chmod 600 ${file}; if others were there, remove it and restart the sidecar`);
+    return fail('token', found, `chmod 600 ${word(file)}; if others were there, remove it and restart the sidecar`);
   }
   const token = stored.text.trim();
   if (token === '') return runs ? fail('token', `${file} is empty`, restart) : ok('token', 'empty; the next start makes it');

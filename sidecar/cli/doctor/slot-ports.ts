@@ -53,6 +53,7 @@ export function checkSlots(config: Config, all: Listener[]): Finding {
 const REMEDY = 'stop that process: a slot keeps its port, and a deployment into it fails meanwhile';
 
 function unreadable(file: string, why: string): Finding {
+  if (why === 'EACCES') return warn('slots', `${file} cannot be read: EACCES`, 'call doctor as the owner of the state folder');
   return fail(
     'slots',
     `${file} cannot be read: ${why}`,

@@ -5,7 +5,7 @@ import type { Config } from '../../config/config.ts';
 import { TurnoutError } from '../../errors.ts';
 import { gatewayFolder } from '../../gateway/install.ts';
 import { ownerOf } from '../../gateway/owner.ts';
-import { errorCode } from './files.ts';
+import { errorCode, word } from './files.ts';
 import { type Finding, fail, ok, warn } from './finding.ts';
 import { userName } from './listeners.ts';
 
@@ -68,7 +68,11 @@ async function foreign(state: string, { uid: owner }: Stats): Promise<Finding | 
   }
   if (owner === uid()) return null;
   const found = `${state} belongs to ${userName(owner)}, this is ${userName(uid())}`;
-  return fail('state', found, `run Turnout as ${userName(owner)}, or hand the folder over: chown -R ${userName(uid())} ${state}`);
+  return fail(
+    'state',
+    found,
+    `run Turnout as ${userName(owner)}, or hand the folder over: chown -R ${userName(uid())} ${word(state)}`,
+  );
 }
 
 function unwritable(state: string, { uid: owner }: Stats): Finding | null {
@@ -81,7 +85,7 @@ function unwritable(state: string, { uid: owner }: Stats): Finding | null {
     bad.map(({ path, why }) => `${path} cannot be written: ${why}`).join('\n'),
     readOnly
       ? 'the file system is mounted read-only: mount it for writing, or give `state` another place'
-      : `chown -R ${userName(owner)} ${state} && chmod -R u+rwX ${state}`,
+      : `chown -R ${userName(owner)} ${word(state)} && chmod -R u+rwX ${word(state)}`,
   );
 }
 
@@ -90,8 +94,9 @@ function open(state: string, { mode }: Stats): Finding | null {
   const gateway = join(state, 'gateway');
   const inner = existsSync(gateway) ? statSync(gateway).mode : 0o700;
   if (inner & 0o077)
-    return fail('state', `${gateway} has mode ${octal(inner)}: others can switch traffic`, `chmod 700 ${gateway}`);
-  if (mode & 0o022) return warn('state', `${state} has mode ${octal(mode)}: others can replace its files`, `chmod 700 ${state}`);
+    return fail('state', `${gateway} has mode ${octal(inner)}: others can switch traffic`, `chmod 700 ${word(gateway)}`);
+  if (mode & 0o022)
+    return warn('state', `${state} has mode ${octal(mode)}: others can replace its files`, `chmod 700 ${word(state)}`);
   return null;
 }
 

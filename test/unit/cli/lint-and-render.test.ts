@@ -60,7 +60,10 @@ test('lint tells every problem of the file at once, exit 3', async () => {
 
 test('what only nginx refuses is exit 3 with its own words, and no path of the temp folder', async () => {
   // Longer than a bucket of nginx' hash of server names.
-  turnout = await Turnout.create({ service: { route: { host: `${'a'.repeat(60)}.example.org` } }, env: { TMPDIR: temp } });
+  turnout = await Turnout.create({
+    service: { route: { host: `${'a'.repeat(60)}.${'b'.repeat(60)}.example.org` } },
+    env: { TMPDIR: temp },
+  });
   const { code, stdout, stderr } = await turnout.cli('lint');
   expect(code, stdout).toBe(3);
   expect(stderr).toContain('server_names_hash');
@@ -69,7 +72,7 @@ test('what only nginx refuses is exit 3 with its own words, and no path of the t
 
 test('without nginx lint says that its check was left out, and still refuses what is wrong', async () => {
   turnout = await Turnout.create({
-    env: { TMPDIR: temp, TURNOUT_NGINX: '/nonexistent/nginx', TURNOUT_NGINX_COMMAND: '["/inherited"]' },
+    env: { TMPDIR: temp, TURNOUT_NGINX: '/nonexistent/nginx', TURNOUT_NGINX_COMMAND: '["/inherited"]', TURNOUT_NGINX_MODULE: '' },
   });
   const { code, stdout } = await turnout.cli('lint');
   expect(code).toBe(0);

@@ -255,8 +255,8 @@ test('an alias may be used, and what is wrong in it is told once, where it is wr
   ]);
 });
 
-test('a state folder whose control socket path is over 107 bytes is refused with its length', async () => {
-  const state = (length: number) => `/${'s'.repeat(length - '//gateway/control.sock'.length)}`;
+test('a state folder whose socket path is over 107 bytes is refused with its length', async () => {
+  const state = (length: number) => `/${'s'.repeat(length - '//gateway/preview-backend.sock'.length)}`;
   expect((await load(top(`state: ${state(107)}`))).state).toBe(state(107));
   expect(await refusal(top(`state: ${state(108)}`))).toEqual([
     expect.stringMatching(/^turnout.yaml:1:8: found .* has a path of 108 bytes, expected at most 107/),
@@ -264,7 +264,7 @@ test('a state folder whose control socket path is over 107 bytes is refused with
 });
 
 test('the socket path is measured in bytes, not in letters', async () => {
-  expect(await refusal(top(`state: /${'ä'.repeat(43)}`))).toEqual([expect.stringMatching(/has a path of 108 bytes/)]);
+  expect(await refusal(top(`state: /${'ä'.repeat(39)}`))).toEqual([expect.stringMatching(/has a path of 108 bytes/)]);
 });
 
 test('a file nested too deeply to be read is refused, not crashed on', async () => {

@@ -51,7 +51,11 @@ describe('a bake', () => {
 
   test('convicts by errors that nginx counted', () => {
     const bad = { ...world, traffic: counted({ '2xx': 80, '5xx': 20 }) };
-    expect(decide(bad, baking(100, { facts: { switched: counted({}) } }), config, NOW)).toMatchObject({ do: 'fail', reason: 'error-rate', replica: null });
+    expect(decide(bad, baking(100, { facts: { switched: counted({}) } }), config, NOW)).toMatchObject({
+      do: 'fail',
+      reason: 'error-rate',
+      replica: null,
+    });
     const old = baking(100, { facts: { switched: counted({ '2xx': 80, '5xx': 20 }) } });
     expect(decide(bad, old, config, NOW)).toBeNull();
   });
