@@ -1,8 +1,8 @@
 import { otherColor } from '../../njs/route.ts';
 import { convict } from '../watch/conviction.ts';
 import { type Counts, since, total } from '../watch/counts.ts';
-import type { Running } from './decide-deployment.ts';
-import { exited } from './decide-deployment.ts';
+import type { Running } from './case.ts';
+import { exited } from './decide-loss.ts';
 import { reseed } from './decide-seed.ts';
 import { isNamed, replicasOf, takesTraffic } from './observed.ts';
 import type { Step } from './step.ts';

@@ -1,23 +1,14 @@
-import { type Color, otherColor } from '../../njs/route.ts';
+import { otherColor } from '../../njs/route.ts';
 import { type Deployment, hadTraffic } from '../store/deployment.ts';
-import type { Known } from './decide.ts';
+import type { Known, Running } from './case.ts';
 import { decideBake } from './decide-bake.ts';
+import { goneReplica, lostReplica } from './decide-loss.ts';
 import { retire } from './decide-retirement.ts';
-import { isNamed, type ObservedReplica, replicasOf, takesTraffic } from './observed.ts';
+import { isNamed, replicasOf, takesTraffic } from './observed.ts';
 import type { Step } from './step.ts';
 
 /** Milliseconds that a switch may fail to be written before the deployment gives up. */
 const SWITCH_LIMIT = 30_000;
-
-/** A running deployment, seen from its own color. */
-export interface Running extends Known {
-  deployment: Deployment;
-  color: Color;
-  /** Its own replicas, dead ones included. */
-  mine: ObservedReplica[];
-  /** Since the present phase began, in milliseconds. */
-  elapsed: number;
-}
 
 /** The next step of a running deployment. */
 export function decideDeployment(known: Known, deployment: Deployment): Step | null {
@@ -144,33 +135,6 @@ function change(running: Running): Step | null {
     message: `the route could not be written for ${SWITCH_LIMIT} ms`,
     replica: null,
   };
-}
-
-/** A color that was healthy once and is not any more is not switched to. */
-function lostReplica(running: Running): Step | null {
-  const { mine } = running;
-  const gone = goneReplica(running);
-  if (gone) return gone;
-  const sick = mine.find((one) => one.health.state === 'unhealthy');
-  if (!sick) return null;
-  const message = `the replica in slot ${sick.slot} is not healthy any more; the last check: ${sick.health.last?.detail ?? 'none'}`;
-  return { do: 'fail', reason: 'unhealthy', message, replica: sick.id };
-}
-
-/** Dead, or not even known any more: they were stopped together with a former sidecar. */
-function goneReplica({ deployment, mine }: Running): Step | null {
-  const dead = mine.find((one) => !one.alive);
-  if (dead) return exited(dead);
-  const slot = deployment.slots.find((one) => !mine.some((replica) => replica.slot === one));
-  if (slot === undefined) return null;
-  return { do: 'fail', reason: 'replica-exited', message: `the replica in slot ${slot} does not run any more`, replica: null };
-}
-
-export function exited(replica: ObservedReplica): Step & { do: 'fail' } {
-  const { slot, exit } = replica;
-  const how = exit === null ? 'ended' : exit.signal === null ? `exited with code ${exit.code}` : `was ended by ${exit.signal}`;
-  const last = replica.health.last ? `; the last check: ${replica.health.last.detail}` : '';
-  return { do: 'fail', reason: 'replica-exited', message: `the replica in slot ${slot} ${how}${last}`, replica: replica.id };
 }
 
 /** Traffic was never touched: what was started is removed, and only then the deployment has failed. */

@@ -1,5 +1,5 @@
 import { type Color, type Route, slotSets } from '../../njs/route.ts';
-import type { Known } from './decide.ts';
+import type { Known } from './case.ts';
 import { type ObservedReplica, replicasOf, slotKey } from './observed.ts';
 import type { Step } from './step.ts';
 

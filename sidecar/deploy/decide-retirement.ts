@@ -1,5 +1,5 @@
 import type { Color } from '../../njs/route.ts';
-import type { Known } from './decide.ts';
+import type { Known } from './case.ts';
 import { isNamed, replicasOf } from './observed.ts';
 import type { Step } from './step.ts';
 

@@ -1,4 +1,4 @@
-import type { Known } from './decide.ts';
+import type { Known } from './case.ts';
 import { reviveSlots } from './decide-healing.ts';
 import { replicasOf } from './observed.ts';
 import type { Step } from './step.ts';

@@ -1,7 +1,8 @@
-import { COLORS, type Color, otherColor, type Route } from '../../njs/route.ts';
+import { COLORS, type Color, otherColor } from '../../njs/route.ts';
 import type { ServiceConfig } from '../config/config.ts';
 import { hadTraffic } from '../store/deployment.ts';
 import { runningDeployment, type ServiceRecord } from '../store/record.ts';
+import type { Known } from './case.ts';
 import { decideDeployment } from './decide-deployment.ts';
 import { heal, reviveSlots } from './decide-healing.ts';
 import { retire } from './decide-retirement.ts';
@@ -11,19 +12,6 @@ import type { Step } from './step.ts';
 
 /** Milliseconds after an end in which a restarted sidecar still runs the hook that was due. */
 const HOOK_LATE = 600_000;
-
-/** Everything a decision rests on. `now` is on the clock of the record. */
-export interface Case {
-  observed: Observed;
-  record: ServiceRecord;
-  config: ServiceConfig;
-  now: number;
-}
-
-/** A case whose route is known. */
-export interface Known extends Case {
-  route: Route | null;
-}
 
 /**
  * What to do next for one service, or null when there is nothing to do now. Pure: a restarted sidecar observes, calls

@@ -1,5 +1,5 @@
-import { Agent, request } from 'node:http';
-import type { HttpAnswer } from './http.ts';
+import { Agent } from 'node:http';
+import { call, type HttpAnswer } from './http.ts';
 
 /** One connection to a unix socket that stays with the worker that accepted it. */
 export class KeptConnection {
@@ -8,23 +8,8 @@ export class KeptConnection {
   constructor(private readonly socketPath: string) {}
 
   call(method: string, path: string, body?: string, headers: Record<string, string> = {}): Promise<HttpAnswer> {
-    return new Promise((resolve, reject) => {
-      const { agent, socketPath } = this;
-      const sent = body === undefined ? headers : { 'content-length': String(Buffer.byteLength(body)), ...headers };
-      const outgoing = request({ agent, socketPath, method, path, headers: sent }, (answer) => {
-        let text = '';
-        answer.setEncoding('utf8');
-        answer.on('data', (chunk: string) => {
-          text += chunk;
-        });
-        answer.once('error', reject);
-        answer.once('end', () =>
-          resolve({ status: answer.statusCode ?? 0, headers: answer.headers as Record<string, string>, body: text }),
-        );
-      });
-      outgoing.once('error', reject);
-      outgoing.end(body);
-    });
+    const { agent, socketPath } = this;
+    return call({ agent, socketPath, method, path, headers, ...(body === undefined ? {} : { body }) });
   }
 
   /** The pid of the worker behind it. */
