@@ -28,6 +28,9 @@ export function readTraffic(service: string): Traffic {
     if (end === '') {
       traffic.started += count;
       inFlight(traffic, parts[2] as string, alive[pid] && pid !== '0' ? count : 0);
+    } else if (end === 'F') {
+      traffic.failedOver += count;
+      inFlight(traffic, parts[2] as string, alive[pid] && pid !== '0' ? -count : 0);
     } else {
       const statusClass = CLASSES[end.charAt(0)] as string;
       traffic.finished[statusClass] = (traffic.finished[statusClass] || 0) + count;

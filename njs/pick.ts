@@ -12,7 +12,7 @@ function pick(r: NginxHTTPRequest): string {
     upstream = (zones.turnout_routes as NgxSharedDict<string>).get('@SERVICE@');
     if (!upstream) upstream = decide('@SERVICE@', '@ROUTES@');
     // A counter that cannot be written must not stop the routing: the name is known by now.
-    if (upstream !== 'turnout_none') tally(r, zones.turnout_traffic as NgxSharedDict<number>, upstream);
+    if (upstream !== 'turnout_none') tally(r, zones.turnout_traffic as NgxSharedDict<number>, upstream, true);
   } catch (_) {}
   return upstream || 'turnout_none';
 }

@@ -1,13 +1,16 @@
 /**
  * Counts requests in the zone `turnout_traffic`. Keys: `<upstream>.<worker pid>.` for started, and the same followed by
- * a status class and a duration bucket for finished, so that an end is ONE write. In flight is started less finished.
+ * a status class and a duration bucket for finished, or by `F` for failed over, so that an end is ONE write. In flight
+ * is started less the ends.
  */
 
 /** Counts the start now and the end when the request's pool dies. One call per request: a second hook replaces the first. */
-export function tally(r: NginxHTTPRequest, traffic: NgxSharedDict<number>, upstream: string): void {
+export function tally(r: NginxHTTPRequest, traffic: NgxSharedDict<number>, upstream: string, first: boolean): void {
   const key = `${upstream}.${process.pid}.`;
   traffic.incr(key, 1, 0);
   njs.on('exit', () => {
+    // A failover has booked the first color's end, and the status is the other one's.
+    if (first && r.variables.turnout_failed) return;
     const status = r.status;
     // Text compares in the order of time while the lengths are the same: $request_time is seconds with three decimals.
     const time = r.variables.request_time as string;

@@ -11,6 +11,7 @@ export interface ColorTraffic {
   finished: { [statusClass: string]: number };
   /** How many finished within each bound of BUCKETS, not cumulated; the last is everything slower. */
   durations: number[];
+  /** Ended here because the other color took them over; not among `finished`. */
   failedOver: number;
   /** In flight by the set of slots that was picked, e.g. "1-2"; sets with none are left out. */
   inFlightBySet: { [set: string]: number };

@@ -56,6 +56,8 @@ export interface ServiceConfig {
   hooks: { beforeSwitch: HookConfig | null; afterLive: HookConfig | null; afterRollback: HookConfig | null };
   /** false: the health path answers 404 from outside. */
   exposeHealth: boolean;
+  /** The other color takes over what this one could not answer, while it is ready. */
+  failover: boolean;
   drain: { timeout: number };
   stop: { signal: NodeJS.Signals; timeout: number };
   /** How long the old color stays warm; 0 stops it at once. */

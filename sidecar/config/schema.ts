@@ -12,8 +12,9 @@ import { webhooksSchema } from './webhooks.ts';
 
 const LATER_TOP = ['docker'];
 const LATER_GATEWAY = ['tls', 'trustedProxies'];
-const LATER_SERVICE =
-  'image pull port secrets resources scaling strategy failover sticky preview pin pause maintenance buffering'.split(' ');
+const LATER_SERVICE = 'image pull port secrets resources scaling strategy sticky preview pin pause maintenance buffering'.split(
+  ' ',
+);
 
 const NOT_YET = 'does not work yet in this version';
 
@@ -56,6 +57,7 @@ export const serviceSchema = strict(
       .default([]),
     health: healthSchema,
     exposeHealth: z.boolean({ error: 'true or false' }).default(false),
+    failover: z.boolean({ error: 'true or false' }).default(true),
     warm: warmSchema,
     smoke: smokeSchema,
     promote: z.enum(['auto', 'manual'], { error: 'auto or manual' }).default('auto'),

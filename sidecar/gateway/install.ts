@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { TurnoutError } from '../errors.ts';
 import { type Owner, ownerOf } from './owner.ts';
-import { type AddressOf, render } from './render.ts';
+import { type AddressOf, render, variablePart } from './render.ts';
 import { startScript } from './start-script.ts';
 
 /** The nginx that was found at start, and where Turnout's own files are. */
@@ -61,19 +61,18 @@ export async function installGateway(config: Config, addressOf: AddressOf, nginx
   return true;
 }
 
-/** pick() and preview() once per service with their literals, and control(). */
+/** What decides about requests once per service with its literals, in a folder for each, and control(). */
 export async function installScripts(config: Config, folder: string, into: string, home: string): Promise<void> {
-  const fill = (text: string, service: string) =>
-    text
-      .replaceAll('@SERVICE@', service)
-      .replaceAll('@ROUTES@', jsText(`${folder}/routes/`))
-      .replaceAll('njsRequire(', 'require(');
-  for (const [bundle, prefix] of [
-    ['pick', ''],
-    ['preview', 'preview-'],
-  ]) {
+  for (const bundle of ['pick', 'preview', 'failover']) {
     const text = await readFile(join(home, `dist/njs/${bundle}.js`), 'utf8');
-    for (const { name } of config.services) await write(join(into, 'njs', `${prefix}${name}.js`), fill(text, name));
+    for (const service of config.services) {
+      const filled = text
+        .replaceAll('@SERVICE@', service.name)
+        .replaceAll('@VARIABLE@', variablePart(service))
+        .replaceAll('@ROUTES@', jsText(`${folder}/routes/`))
+        .replaceAll('njsRequire(', 'require(');
+      await write(join(into, 'njs', bundle, `${service.name}.js`), filled);
+    }
   }
   await write(join(into, 'njs', 'control.js'), await readFile(join(home, 'dist/njs/control.js'), 'utf8'));
 }

@@ -23,7 +23,7 @@ const HEADER = '# Rendered from turnout.yaml by Turnout; `turnout up` and `turno
 export function render(config: Config, addressOf: AddressOf, machine: Machine): Rendered {
   return {
     'machine.conf': text(machineLines(config, machine)),
-    'upstreams.conf': text([...config.services.flatMap((service) => upstreams(service, addressOf)), ...none(machine)]),
+    'upstreams.conf': text([...config.services.flatMap((service) => upstreams(service, addressOf)), ...answers(machine)]),
     'servers.conf': text([...servers(config), ...internalServers(machine), ...previews(config, machine)]),
     'gateway.json': `${JSON.stringify(writable(config, machine), null, 2)}\n`,
   };
@@ -55,9 +55,13 @@ function upstreams(service: ServiceConfig, addressOf: AddressOf): string[] {
   );
 }
 
-/** Where pick() sends what no route can take: a server of our own that answers 503. */
-function none(machine: Machine): string[] {
-  return block('upstream turnout_none', [`server ${quoted(`unix:${machine.folder}/none.sock`)};`]);
+/** Servers of our own that answer what no replica can: 503 without a route, 502 for what must not be sent again. */
+const ANSWERS = ['none', 'refused'];
+
+function answers(machine: Machine): string[] {
+  return ANSWERS.flatMap((name) =>
+    block(`upstream turnout_${name}`, [`server ${quoted(`unix:${machine.folder}/${name}.sock`)};`]),
+  );
 }
 
 function servers(config: Config): string[] {
@@ -85,18 +89,41 @@ function server(listen: Address, host: string, services: ServiceConfig[]): strin
 /** `/api` takes `/api` and everything below it, but not `/apiary`. */
 function locations(service: ServiceConfig): string[] {
   const { path } = service.route;
-  const variable = `$turnout_upstream_${service.name.replaceAll('-', '_')}`;
+  const variable = `$turnout_upstream_${variablePart(service)}`;
   const body = [
-    `js_import turnout from njs/${service.name}.js;`,
-    `js_set ${variable} turnout;`,
-    `proxy_pass http://${variable};`,
-    `proxy_connect_timeout ${nginxTime(service.connectTimeout)};`,
-    'include turnout/proxy.conf;',
+    ...proxyBy('pick', variable, service),
+    ...(service.failover ? [`error_page 502 504 = ${failoverPlace(service)};`] : []),
   ];
   const places = path.endsWith('/')
     ? block(`location ${path}`, body)
     : [...block(`location = ${path}`, body), ...block(`location ${path}/`, body)];
-  return [...hiddenHealth(service), ...places];
+  return [...hiddenHealth(service), ...places, ...failover(service)];
+}
+
+/** To the upstream that a bundle of njs names for this service. */
+function proxyBy(bundle: string, variable: string, { name, connectTimeout }: ServiceConfig): string[] {
+  return [
+    `js_import turnout_${bundle} from njs/${bundle}/${name}.js;`,
+    `js_set ${variable} turnout_${bundle};`,
+    `proxy_pass http://${variable};`,
+    `proxy_connect_timeout ${nginxTime(connectTimeout)};`,
+    'include turnout/proxy.conf;',
+  ];
+}
+
+/** Where nginx itself, not the application, had to answer 502 or 504: the other color may take the request over. */
+function failover(service: ServiceConfig): string[] {
+  if (!service.failover) return [];
+  return block(`location ${failoverPlace(service)}`, proxyBy('failover', `$turnout_failover_${variablePart(service)}`, service));
+}
+
+function failoverPlace({ name }: ServiceConfig): string {
+  return `@turnout_failover_${name}`;
+}
+
+/** A service's name inside the name of an nginx variable. */
+export function variablePart({ name }: Pick<ServiceConfig, 'name'>): string {
+  return name.replaceAll('-', '_');
 }
 
 /** The health document tells strangers what they need not know. */
@@ -109,23 +136,16 @@ function hiddenHealth({ health, exposeHealth, route }: ServiceConfig): string[] 
 
 /** `<state>/gateway/preview-<service>.sock`: the color that is not active, for whoever wants to look before the switch. */
 function previews(config: Config, machine: Machine): string[] {
-  return config.services.flatMap(({ name, connectTimeout }) => {
-    const variable = `$turnout_preview_${name.replaceAll('-', '_')}`;
-    return block('server', [
-      `listen ${quoted(`unix:${machine.folder}/preview-${name}.sock`)};`,
-      ...block('location /', [
-        `js_import turnout_preview from njs/preview-${name}.js;`,
-        `js_set ${variable} turnout_preview;`,
-        `proxy_pass http://${variable};`,
-        `proxy_connect_timeout ${nginxTime(connectTimeout)};`,
-        'include turnout/proxy.conf;',
-      ]),
-    ]);
-  });
+  return config.services.flatMap((service) =>
+    block('server', [
+      `listen ${quoted(`unix:${machine.folder}/preview-${service.name}.sock`)};`,
+      ...block('location /', proxyBy('preview', `$turnout_preview_${variablePart(service)}`, service)),
+    ]),
+  );
 }
 
 function internalServers(machine: Machine): string[] {
-  return ['control', 'probe', 'none'].flatMap((name) =>
+  return ['control', 'probe', ...ANSWERS].flatMap((name) =>
     block('server', [`listen ${quoted(`unix:${machine.folder}/${name}.sock`)};`, `include turnout/${name}.conf;`]),
   );
 }

@@ -39,8 +39,9 @@ function minus(after: Counts, before: Counts): Counts {
   };
 }
 
+/** All that ended in a color, also what the other one took over. */
 export function total(counts: Counts): number {
-  return Object.values(counts.finished).reduce((sum, count) => sum + count, 0);
+  return Object.values(counts.finished).reduce((sum, count) => sum + count, counts.failedOver);
 }
 
 /** Errors of a color: its 5xx, and what had to be taken over from it. */

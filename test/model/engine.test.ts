@@ -43,6 +43,7 @@ const config: ServiceConfig = {
   },
   hooks: { beforeSwitch: null, afterLive: null, afterRollback: null },
   exposeHealth: false,
+  failover: true,
   drain: { timeout: 3000 },
   stop: { signal: 'SIGTERM', timeout: 1000 },
   keep: 10_000,

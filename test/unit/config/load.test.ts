@@ -32,6 +32,7 @@ test('the smallest file gets every default of the design', async () => {
           expect: { status: 200, json: {} },
         },
         exposeHealth: false,
+        failover: true,
         warm: [],
         smoke: [],
         promote: 'auto',

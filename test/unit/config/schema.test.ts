@@ -5,7 +5,6 @@ const NOT_YET =
   /^turnout.yaml:\d+:\d+: the key "\w+" is known but does not work yet in this version, expected it to be left out$/;
 
 test.each([
-  'failover: true',
   'sticky: { cookie: a }',
   'preview: none',
   'pin: none',

@@ -6,7 +6,7 @@ import { config, type ServiceParts, serviceConfig } from '../../support/builders
 const FOLDER = '/srv/app/.turnout/gateway';
 
 function rendered(services: ServiceParts[], machine: Partial<Machine> = {}, gateway: Partial<Config['gateway']> = {}) {
-  const whole = config({ services: services.map((parts) => serviceConfig({ exposeHealth: true, ...parts })) });
+  const whole = config({ services: services.map((parts) => serviceConfig({ exposeHealth: true, failover: false, ...parts })) });
   const addressOf = (service: string, color: string, slot: number) =>
     `10.0.${service.length}.${color === 'blue' ? slot : 100 + slot}:80`;
   const files = render({ ...whole, gateway: { ...whole.gateway, ...gateway } }, addressOf, {
@@ -68,14 +68,28 @@ describe('servers', () => {
     listen 127.0.0.1:8080 default_server;
     server_name _;
     location / {
-        js_import turnout from njs/web-shop.js;
-        js_set $turnout_upstream_web_shop turnout;
+        js_import turnout_pick from njs/pick/web-shop.js;
+        js_set $turnout_upstream_web_shop turnout_pick;
         proxy_pass http://$turnout_upstream_web_shop;
         proxy_connect_timeout 250ms;
         include turnout/proxy.conf;
     }
 }`,
     );
+  });
+
+  test('let the other color take over what nginx could not get answered', () => {
+    const { 'servers.conf': text } = rendered([{ name: 'web-shop', failover: true, connectTimeout: 250 }]);
+    const [server] = blocks(text, 'server');
+    expect(server).toContain('error_page 502 504 = @turnout_failover_web-shop;');
+    expect(server).toContain(`    location @turnout_failover_web-shop {
+        js_import turnout_failover from njs/failover/web-shop.js;
+        js_set $turnout_failover_web_shop turnout_failover;
+        proxy_pass http://$turnout_failover_web_shop;
+        proxy_connect_timeout 250ms;
+        include turnout/proxy.conf;
+    }`);
+    expect(rendered([{ failover: false }])['servers.conf']).not.toContain('failover');
   });
 
   test('are one for each host, and everything else is not found', () => {
@@ -112,7 +126,7 @@ describe('servers', () => {
     const { 'servers.conf': text } = rendered([{ name: 'web-shop' }], { folder: '/srv/g' });
     const preview = blocks(text, 'server').find((found) => found.includes('preview-web-shop.sock'));
     expect(preview).toContain('listen "unix:/srv/g/preview-web-shop.sock";');
-    expect(preview).toContain('js_import turnout_preview from njs/preview-web-shop.js;');
+    expect(preview).toContain('js_import turnout_preview from njs/preview/web-shop.js;');
     expect(preview).toContain('proxy_pass http://$turnout_preview_web_shop;');
   });
 
@@ -135,7 +149,7 @@ describe('servers', () => {
 
   test('listen inside on sockets whose folder may have any name', () => {
     const { 'servers.conf': text } = rendered([{}], { folder: '/srv/a b;"{}\\' });
-    for (const name of ['control', 'probe', 'none']) {
+    for (const name of ['control', 'probe', 'none', 'refused']) {
       expect(text).toContain(`    listen "unix:/srv/a b;\\"{}\\\\/${name}.sock";\n    include turnout/${name}.conf;`);
     }
   });
