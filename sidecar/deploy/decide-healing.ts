@@ -17,7 +17,7 @@ export function heal(known: Known, route: Route, color: Color): Step | null {
   const leaving = named.length - staying.length;
   if (leaving > 0 && staying.some((slot) => fit.includes(slot))) {
     const slots = largestSet(config.maxReplicas, staying);
-    if (slots) return { do: 'reroute', color, slots, why: 'a replica is sick or gone' };
+    if (slots) return reroute(color, slots, wanted, 'a replica is sick or gone');
   }
   const step = reviveSlots(known, color, wanted);
   if (step) return step;
@@ -29,8 +29,7 @@ export function heal(known: Known, route: Route, color: Color): Step | null {
     config.maxReplicas,
     wanted.filter((slot) => named.includes(slot) || fit.includes(slot)),
   );
-  if (returning && returning.length > named.length)
-    return { do: 'reroute', color, slots: returning, why: 'a replica is healthy again' };
+  if (returning && returning.length > named.length) return reroute(color, returning, wanted, 'a replica is healthy again');
   return null;
 }
 
@@ -50,13 +49,13 @@ function isSick(replica: ObservedReplica | undefined): boolean {
   return replica === undefined || replica.health.state === 'unhealthy';
 }
 
-/** The slots that the color had when traffic came to it, and any that a hand has put into the route since. */
+/** The slots that the route names, and those that healing has taken out of it: what a hand took out stays out. */
 function wantedSlots({ record }: Known, route: Route, color: Color): number[] {
-  const flip = record.flips.at(-1);
-  const { slots, release } = route.colors[color];
-  const had = flip?.to === color && flip.release === release ? flip.slots : [];
-  const deployed = record.deployments.findLast((one) => one.color === color && one.release === release)?.slots ?? [];
-  return [...new Set([...had, ...deployed, ...slots])].sort((a, b) => a - b);
+  return [...new Set([...route.colors[color].slots, ...record.outOfRoute[color]])].sort((a, b) => a - b);
+}
+
+function reroute(color: Color, slots: number[], wanted: number[], why: string): Step {
+  return { do: 'reroute', color, slots, out: wanted.filter((slot) => !slots.includes(slot)), why };
 }
 
 /** The largest rendered set within these slots; null when there is none. */

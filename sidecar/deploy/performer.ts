@@ -73,6 +73,10 @@ export class Performer {
     await recorder.note({ kind: 'intent', ...described });
     // No new deployment's effect without its intent on disk; moving back and cleaning up go on.
     if (recorder.broken && (step.do === 'start' || step.do === 'switch')) return false;
+    if (step.do === 'reroute') {
+      const { color, slots, out } = step;
+      await recorder.note({ kind: 'rerouting', service: config().name, color, slots, out });
+    }
     const started = ports.clock.now();
     try {
       const route = await act(step, { config: config(), observed, record, deployment }, ports);

@@ -11,8 +11,8 @@ export type Step =
   | { do: 'revive'; color: Color; slot: number }
   /** Stop a sick replica that is out of the route; it is started anew afterwards. */
   | { do: 'replace'; color: Color; slot: number }
-  /** Let the route send the color's traffic to exactly these slots. */
-  | { do: 'reroute'; color: Color; slots: number[]; why: string }
+  /** Let the route send the color's traffic to exactly these slots; `out` are those that shall return to it. */
+  | { do: 'reroute'; color: Color; slots: number[]; out: number[]; why: string }
   /** Let the route name the new color's slots, not ready, so that only force can send traffic there. */
   | { do: 'register'; color: Color }
   /** Ask the color through nginx, one request for each replica. */

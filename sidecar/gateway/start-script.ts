@@ -48,7 +48,7 @@ case $master in
     while [ -n "$left" ] && [ $tries -lt 20 ]; do
       sleep 0.1
       tries=$((tries + 1))
-      left=$(members "$master")
+      left=$(for pid in $left; do kill -0 "$pid" 2>/dev/null && echo "$pid"; done)
     done
     for pid in $left; do kill -KILL "$pid" 2>/dev/null; done
     ;;

@@ -61,6 +61,15 @@ export interface Flipped extends OfService {
   tookMs: number | null;
 }
 
+/** Healing is about to take slots out of a color's route, or to bring them back. */
+export interface Rerouting extends OfService {
+  kind: 'rerouting';
+  color: Color;
+  slots: number[];
+  /** Slots that are out, and shall return. */
+  out: number[];
+}
+
 export interface Retiring extends OfService {
   kind: 'retiring';
   color: Color;
@@ -103,6 +112,7 @@ export type JournalEvent =
   | Failing
   | Promoted
   | Flipped
+  | Rerouting
   | Retiring
   | Retired
   | HookRan

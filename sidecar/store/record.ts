@@ -19,6 +19,8 @@ export interface ServiceRecord {
   phaseSince: Moment;
   /** When a color lost its traffic; null while it has some, or never had any. */
   idleSince: Record<Color, Moment | null>;
+  /** Slots that healing has taken out of a color's route, to bring them back. */
+  outOfRoute: Record<Color, number[]>;
   /** When a color began to drain; null while it does not. */
   retiringSince: Record<Color, Moment | null>;
 }
@@ -31,6 +33,7 @@ export function emptyRecord(service: string): ServiceRecord {
     facts: noFacts(),
     phaseSince: 0,
     idleSince: { blue: null, green: null },
+    outOfRoute: { blue: [], green: [] },
     retiringSince: { blue: null, green: null },
   };
 }
@@ -92,6 +95,7 @@ export function applyEvent(record: ServiceRecord, event: Written, moment: Moment
         record.idleSince[color] = color === event.to ? null : moment;
         record.retiringSince[color] = null;
       }
+      record.outOfRoute[event.to] = [];
       const running = runningDeployment(record);
       if (running?.color === event.to) {
         record.facts.switched = event.traffic;
@@ -100,7 +104,11 @@ export function applyEvent(record: ServiceRecord, event: Written, moment: Moment
       }
       return;
     }
+    case 'rerouting':
+      record.outOfRoute[event.color] = event.out;
+      return;
     case 'retiring':
+      record.outOfRoute[event.color] = [];
       record.retiringSince[event.color] = moment;
       return;
     case 'retired': {

@@ -150,7 +150,7 @@ describe('the route', () => {
 
   test('names other slots of a color when one is taken out', async () => {
     const route = routeTo('blue', { blue: { slots: [1, 2] }, green: warm('v0') });
-    const { gateway } = await does({ do: 'reroute', color: 'blue', slots: [2], why: 'sick' }, route, { of: null });
+    const { gateway } = await does({ do: 'reroute', color: 'blue', slots: [2], out: [1], why: 'sick' }, route, { of: null });
     expect(gateway.held?.colors).toEqual({ blue: warm('v1', 2), green: warm('v0') });
   });
 

@@ -8,6 +8,8 @@ const NOW = 1_000_000;
 const config = serviceConfig({ maxReplicas: 4 });
 /** Blue serves from slots 1 to 3, and has done so since traffic came to it. */
 const three = record({ flips: [flipTo('blue', 'v1', { slots: [1, 2, 3] })] });
+/** The same, with slot 2 taken out by healing. */
+const without2 = record({ ...three, outOfRoute: { blue: [2], green: [] } });
 const routed = (...slots: number[]) => routeTo('blue', { blue: { slots } });
 const healthy = (slot: number) => seen({ slot });
 const sick = (slot: number) => seen({ slot, health: 'unhealthy' });
@@ -31,18 +33,23 @@ test('a replica that a restarted sidecar has not asked yet is not taken out', ()
 
 test('a sick replica that has left the route is replaced once it is quiet', () => {
   const world = observed({ route: routed(1, 3), replicas: [healthy(1), sick(2), healthy(3)] });
-  expect(decide(world, three, config, NOW)).toBeNull();
+  expect(decide(world, without2, config, NOW)).toBeNull();
   const quiet = { ...world, quietSlots: new Set(['blue-2']) };
-  expect(decide(quiet, three, config, NOW)).toEqual({ do: 'replace', color: 'blue', slot: 2 });
+  expect(decide(quiet, without2, config, NOW)).toEqual({ do: 'replace', color: 'blue', slot: 2 });
 });
 
 test('a replica that is gone is started again, and returns once it is healthy', () => {
   const world = observed({ route: routed(1, 3), replicas: [healthy(1), healthy(3)] });
-  expect(decide(world, three, config, NOW)).toEqual({ do: 'revive', color: 'blue', slot: 2 });
+  expect(decide(world, without2, config, NOW)).toEqual({ do: 'revive', color: 'blue', slot: 2 });
   const starting = { ...world, replicas: [healthy(1), seen({ slot: 2, health: 'starting' }), healthy(3)] };
-  expect(decide(starting, three, config, NOW)).toBeNull();
+  expect(decide(starting, without2, config, NOW)).toBeNull();
   const well = { ...world, replicas: [healthy(1), healthy(2), healthy(3)] };
-  expect(decide(well, three, config, NOW)).toMatchObject({ do: 'reroute', color: 'blue', slots: [1, 2, 3] });
+  expect(decide(well, without2, config, NOW)).toMatchObject({ do: 'reroute', color: 'blue', slots: [1, 2, 3] });
+});
+
+test('a slot that a hand took out of the route stays out', () => {
+  const world = observed({ route: routed(1, 3), replicas: [healthy(1), healthy(2), healthy(3)] });
+  expect(decide(world, three, config, NOW)).toBeNull();
 });
 
 test('only sets that were rendered are routed to', () => {

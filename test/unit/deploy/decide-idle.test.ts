@@ -79,10 +79,10 @@ describe('a color with traffic', () => {
 
   test('loses the slot of a replica that died, which gets a new one', () => {
     const world = observed({ route, replicas: [blue, seen({ slot: 2, alive: false })] });
-    expect(decide(world, record(), config, NOW)).toMatchObject({ do: 'reroute', color: 'blue', slots: [1] });
+    expect(decide(world, record(), config, NOW)).toMatchObject({ do: 'reroute', color: 'blue', slots: [1], out: [2] });
     const without = { ...world, route: routeTo('blue') };
-    const flips = [flipTo('blue', 'v1', { slots: [1, 2] })];
-    expect(decide(without, record({ flips }), config, NOW)).toEqual({ do: 'revive', color: 'blue', slot: 2 });
+    const outOfRoute = { blue: [2], green: [] };
+    expect(decide(without, record({ outOfRoute }), config, NOW)).toEqual({ do: 'revive', color: 'blue', slot: 2 });
   });
 
   test('gets a new replica for each that is gone', () => {

@@ -7,7 +7,7 @@ test.each([
   [{ do: 'fail', reason: 'unhealthy', message: 'sick', replica: null }, 'fail unhealthy'],
   [{ do: 'enter', phase: 'live', reason: 'switched', message: '' }, 'enter live'],
   [{ do: 'replace', color: 'green', slot: 2 }, 'replace green 2'],
-  [{ do: 'reroute', color: 'blue', slots: [1, 3], why: 'sick' }, 'reroute blue 1,3'],
+  [{ do: 'reroute', color: 'blue', slots: [1, 3], out: [2], why: 'sick' }, 'reroute blue 1,3'],
   [{ do: 'hook', hook: 'afterLive' }, 'hook afterLive'],
   [{ do: 'switch-back', color: 'blue' }, 'switch-back blue'],
   [{ do: 'stop', color: 'blue', replicas: ['x'] }, 'stop blue'],
