@@ -15,7 +15,7 @@ import { Fleet, type Reloaded } from './deploy/fleet.ts';
 import type { Ports } from './deploy/ports.ts';
 import { GatewayClient } from './gateway/client.ts';
 import { gatewayFolder, installGateway, type NginxHome } from './gateway/install.ts';
-import { GatewaySupervisor } from './gateway/supervisor.ts';
+import { assertFree, GatewaySupervisor } from './gateway/supervisor.ts';
 import { check } from './health/check.ts';
 import { hookRunner } from './hooks/runner.ts';
 import { webhookEvent } from './hooks/webhook-event.ts';
@@ -51,7 +51,9 @@ export async function startSidecar(first: Config, nginx: NginxHome, env: NodeJS.
   const stop = async () => {
     for (const step of undo.splice(0).reverse()) await step();
   };
-  const clean = (text: string) => redact(text, config.secrets);
+  // Replicas of an earlier configuration may still say what was secret then.
+  const secrets = [...first.secrets];
+  const clean = (text: string) => redact(text, secrets);
   const stopOf = (service: string) => config.services.find((one) => one.name === service)?.stop ?? DEFAULT_STOP;
   try {
     await mkdir(config.state, { recursive: true, mode: 0o700 });
@@ -86,7 +88,7 @@ export async function startSidecar(first: Config, nginx: NginxHome, env: NodeJS.
       runtime,
       clock,
       journal,
-      check,
+      check: (address, health, signal) => check(address, health, signal, clean),
       runHook: hookRunner(() => config, env),
       publish: (event, deployment) => {
         const told = webhookEvent(event, deployment);
@@ -98,8 +100,10 @@ export async function startSidecar(first: Config, nginx: NginxHome, env: NodeJS.
     const fleet = new Fleet(config, {
       make: (service) => new Conductor({ config: service, record: records(service.name), ports, log, redact: clean }),
       apply: async (next, limit) => {
+        // nginx -t does not look: a master that cannot bind keeps the old configuration, and a restart has none.
+        if (!isDeepStrictEqual(next.gateway.listen, config.gateway.listen)) await assertFree(next.gateway.listen);
         slots = await Slots.allocate(next);
-        if (await installGateway(next, addressOf, nginx)) await supervisor.reload(limit);
+        if (await installGateway(next, addressOf, nginx)) await supervisor.reload(limit, next.gateway.listen);
       },
       forget: (service) => forgetService(service, runtime, gateway),
       log,
@@ -111,6 +115,7 @@ export async function startSidecar(first: Config, nginx: NginxHome, env: NodeJS.
     undo.push(async () => sweep.destroy());
     const reload = async (options: { remove: boolean }) => {
       const next = await loadConfig(config.file, env);
+      secrets.push(...next.secrets);
       const done = await fleet.reload(next, options);
       if (!isDeepStrictEqual(next.webhooks, config.webhooks)) {
         void webhooks.stop();

@@ -28,7 +28,13 @@ export function identify(pid: number): ProcessIdentity | null {
 
 /** False also when the pid belongs to another process by now. */
 export function isAlive(identity: ProcessIdentity): boolean {
-  const stat = readStat(identity.pid);
+  let stat: ProcessStat | null;
+  try {
+    stat = readStat(identity.pid);
+  } catch {
+    // This machine is short of something; that is no death.
+    return true;
+  }
   return stat !== null && !ENDED.has(stat.state) && stat.startTime === identity.startTime && identity.bootId === readBootId();
 }
 
@@ -58,8 +64,10 @@ function readStat(pid: number): ProcessStat | null {
   let text: string;
   try {
     text = readFileSync(`/proc/${pid}/stat`, 'latin1');
-  } catch {
-    return null;
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ESRCH') return null;
+    throw error;
   }
   // The program's name stands second, in parentheses, and may hold spaces and parentheses itself: what follows the
   // last one is fields 3 and up.

@@ -3,6 +3,12 @@ import { formatAddress } from '../config/address.ts';
 import type { Address } from '../config/config.ts';
 import { TurnoutError } from '../errors.ts';
 
+/** Connections at once, and milliseconds that each has to say what it wants. */
+const CONNECTIONS = 64;
+const HEADERS = 5000;
+/** Milliseconds between two looks for those that have not. */
+const CHECK = 1000;
+
 export interface Listening {
   /** Answers from now on, also what came before. */
   serve(handler: RequestListener): void;
@@ -16,7 +22,12 @@ export function listen(address: Address): Promise<Listening> {
     const handler = new Promise<RequestListener>((ready) => {
       serve = ready;
     });
-    const server = createServer((request, response) => void handler.then((answer) => answer(request, response)));
+    const server = createServer(
+      { headersTimeout: HEADERS, connectionsCheckingInterval: CHECK },
+      (request, response) => void handler.then((answer) => answer(request, response)),
+    );
+    // Whoever has no token must not use up what the gateway's and the replicas' checks need.
+    server.maxConnections = CONNECTIONS;
     const close = () =>
       new Promise<void>((closed) => {
         server.close(() => closed());
@@ -30,6 +41,9 @@ export function listen(address: Address): Promise<Listening> {
         }),
       );
     });
-    server.listen(address.port, address.host, () => resolve({ serve, close }));
+    server.listen(address.port, address.host, () => {
+      server.on('error', () => undefined);
+      resolve({ serve, close });
+    });
   });
 }

@@ -12,6 +12,8 @@ import { describeReceipt } from './receipt.ts';
 const LOOK = 100;
 /** Milliseconds between two tries while another deployment runs. */
 const LOCK_LOOK = 500;
+/** Milliseconds that a sidecar may take to come back. */
+const RESTART = 30_000;
 
 export interface DeployOptions extends Common {
   release: string;
@@ -87,11 +89,25 @@ export async function follow(api: ApiClient, accepted: Deployment, limit: number
       return WAIT_TIMED_OUT;
     }
     await systemClock.sleep(LOOK, detached.signal);
-    deployment = await api.get<Deployment>(`/v1/deployments/${deployment.id}`);
+    deployment = await lookAgain(api, deployment);
   }
   if (options.json) printJson(deployment);
   else print(summary(deployment));
   return exitCodeOf(deployment.phase);
+}
+
+/** A sidecar that restarts goes on with its deployments: it is waited for. */
+async function lookAgain(api: ApiClient, deployment: Deployment): Promise<Deployment> {
+  const until = systemClock.now() + RESTART;
+  for (let told = false; ; told = true) {
+    try {
+      return await api.get<Deployment>(`/v1/deployments/${deployment.id}`);
+    } catch (error) {
+      if (TurnoutError.from(error).code !== 'sidecar-unreachable' || systemClock.now() >= until) throw error;
+      if (!told) progress(`the sidecar does not answer; deployment ${deployment.id} goes on when it is back`);
+      await systemClock.sleep(LOCK_LOOK);
+    }
+  }
 }
 
 function summary(deployment: Deployment): string {

@@ -61,7 +61,7 @@ async function testInside(
   const conf = join(folder, 'conf');
   await cp(join(nginx.home, 'nginx'), conf, { recursive: true });
   await installScripts(config, folder, conf, nginx.home);
-  const machine = { module: nginx.module, user: (await ownerOf(folder))?.user ?? '', folder };
+  const machine = { module: nginx.module, version: nginx.version, user: (await ownerOf(folder))?.user ?? '', folder };
   await holding(async (listen) => {
     const private_ = { ...config, gateway: { ...config.gateway, listen } };
     for (const [name, text] of Object.entries(render(private_, addressOf, machine)))

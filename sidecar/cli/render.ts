@@ -19,7 +19,8 @@ export async function renderFiles(options: Common): Promise<number> {
     const addressOf = await slotAddresses(config, folder, 'all');
     // A state folder that `up` has yet to make will belong to whoever calls, as this process does.
     const owner = await ownerOf(existsSync(config.state) ? config.state : '/proc/self');
-    const machine = { module: nginx?.module ?? '', user: owner?.user ?? '', folder: gatewayFolder(config.state) };
+    const { module = '', version = '' } = nginx ?? {};
+    const machine = { module, version, user: owner?.user ?? '', folder: gatewayFolder(config.state) };
     return render(config, addressOf, machine);
   });
   const named = Object.entries(files).map(([name, text]) => ({ file: `rendered/${name}`, text }));

@@ -13,6 +13,11 @@ const TWICE = 1000;
 /** Gateway and sidecar in the foreground, until a signal. */
 export async function up(options: Common): Promise<number> {
   const config = await loadConfig(configFile(options), process.env);
+  // Who reads the log may go away, a terminal too; what runs must not.
+  for (const out of [process.stdout, process.stderr]) {
+    out.removeAllListeners('error');
+    out.on('error', () => undefined);
+  }
   const log = createLog(process.stdout);
   // From before anything is started: a signal that comes meanwhile must not leave half of it behind.
   const asked = endSignal();

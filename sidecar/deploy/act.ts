@@ -81,7 +81,7 @@ export async function act(
       return put({ ...change, colors: { ...change.colors, [lost]: { ...route.colors[lost], ready: false } } }, true);
     }
     case 'seed': {
-      const last = record.flips.at(-1);
+      const last = record.flips.findLast((flip) => flip.to === step.color);
       return last ? put(allTo(step.color, null, { slots: last.slots, release: last.release, ready: true })) : null;
     }
     case 'retire':

@@ -57,7 +57,7 @@ export class Conductor {
     const config = () => this.config;
     const wake = () => this.wake();
     this.tasks = new Tasks(wake);
-    const trials = new Trials(config, this.ports);
+    const trials = new Trials(config, this.ports, parts.redact);
     this.recorder = new Recorder(this.record, this.ports, this.log);
     this.observer = new Observer(config, this.record, this.ports, trials, this.tasks, wake);
     const { record, ports, recorder, tasks, observer, log } = this;
@@ -66,7 +66,9 @@ export class Conductor {
     this.commands = new Commands(
       engine,
       () => this.adopt(),
-      (route) => this.performer.noteFlip(route),
+      async (route) => {
+        await this.performer.noteFlip(route);
+      },
     );
     this.stopListening = this.ports.runtime.onExit((replica) => {
       if (replica.service === this.name) this.wake();
@@ -135,7 +137,9 @@ export class Conductor {
     try {
       const caughtUp = await this.recorder.catchUp();
       const observed = await this.observer.observe();
-      await this.performer.noteFlip(observed.route);
+      this.performer.read(observed);
+      // What was seen may be older than the flip: look again.
+      if (await this.performer.noteFlip(observed.route)) return 0;
       await this.firstRelease(observed.route);
       await this.noteFullDisk(caughtUp);
       if (!runningDeployment(this.record)) this.adopt();
@@ -161,9 +165,9 @@ export class Conductor {
 
   /** Deploys the configured release when nothing was ever live and nothing is under way. */
   private async firstRelease(route: Observed['route']): Promise<void> {
-    if (this.started || route === 'unknown') return;
+    if (this.started || route === 'unknown' || runningDeployment(this.record)) return;
     this.started = true;
-    if (route !== null || this.record.deployments.length > 0 || this.record.flips.length > 0) return;
+    if (route !== null || this.record.flips.length > 0) return;
     await this.commands.deploy({ release: this.config.release, force: false, hold: false, by: 'first start' });
   }
 

@@ -3,7 +3,7 @@ import { convict } from '../watch/conviction.ts';
 import { type Counts, since, total } from '../watch/counts.ts';
 import type { Running } from './case.ts';
 import { exited } from './decide-loss.ts';
-import { reseed } from './decide-seed.ts';
+import { reseed, seed } from './decide-seed.ts';
 import { isNamed, replicasOf, takesTraffic } from './observed.ts';
 import type { Step } from './step.ts';
 
@@ -11,7 +11,9 @@ import type { Step } from './step.ts';
 export function decideBake(running: Running): Step | null {
   const { route, record, color } = running;
   const { failing } = record.facts;
-  if (route === null) return reseed(running);
+  // A release that cannot prove itself healthy within its bake gets no route back: the one before it does.
+  if (route === null)
+    return reseed(running) ?? (running.elapsed < running.config.bake.for ? null : seed(running, otherColor(color)));
   if (!takesTraffic(route, color)) return trafficLeft(running);
   if (failing) return moveBack(running, failing);
   const breach = findBreach(running);

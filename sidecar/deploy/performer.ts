@@ -28,7 +28,6 @@ export class Performer {
   /** False: it failed, or goes on in the background, so that a pause is due before the next look. */
   async perform(step: Step, observed: Observed): Promise<boolean> {
     const deployment = runningDeployment(this.engine.record);
-    this.gaps.read(deployment, observed.traffic, this.engine.ports.clock.now());
     switch (step.do) {
       case 'enter':
         await this.enter(step, this.required(deployment));
@@ -49,12 +48,19 @@ export class Performer {
     }
   }
 
-  /** A change of the serving color, whoever made it, is recorded once it is seen. */
-  async noteFlip(seen: Route | null | 'unknown'): Promise<void> {
-    if (seen === null || seen === 'unknown' || seen.active === this.engine.record.flips.at(-1)?.to) return;
+  /** Takes in what every look shows, also while there is nothing to do. */
+  read(observed: Observed): void {
+    this.gaps.read(runningDeployment(this.engine.record), observed.traffic, this.engine.ports.clock.now());
+  }
+
+  /** A change of the serving color, whoever made it, is recorded once it is seen. Answers whether one was. */
+  async noteFlip(seen: Route | null | 'unknown'): Promise<boolean> {
+    if (seen === null || seen === 'unknown' || seen.active === this.engine.record.flips.at(-1)?.to) return false;
+    const before = this.engine.record.flips.length;
     const turn = this.flipping.then(() => this.recordFlip());
     this.flipping = turn.catch(() => undefined);
     await turn;
+    return this.engine.record.flips.length > before;
   }
 
   /** A route that is in memory alone gets its file as soon as the disk takes it. */

@@ -23,6 +23,7 @@ export class Trials {
   constructor(
     private readonly config: () => ServiceConfig,
     private readonly ports: Pick<Ports, 'gateway' | 'clock'>,
+    private readonly redact: (text: string) => string,
   ) {}
 
   of(deployment: Deployment | null): Trial {
@@ -79,7 +80,7 @@ export class Trials {
       const why = error.name === 'TimeoutError' ? `gave no whole answer within ${timeout} ms` : `failed: ${error.message}`;
       throw new TurnoutError('gateway-unusable', `${asked} ${why}`);
     });
-    const verdict = judge(asked, answer.status, answer.body, expect);
+    const verdict = judge(asked, answer.status, answer.body, expect, this.redact);
     if (!verdict.ok) throw new TurnoutError('gateway-unusable', verdict.detail);
   }
 

@@ -14,6 +14,8 @@ export interface NginxHome {
   command: string[];
   /** Absolute path of ngx_http_js_module.so; '' when njs is compiled in. */
   module: string;
+  /** nginx' version, e.g. 1.30.6; '' when nobody knows. */
+  version: string;
   /** Folder with nginx/ and dist/njs/. */
   home: string;
 }
@@ -31,7 +33,7 @@ export async function installGateway(config: Config, addressOf: AddressOf, nginx
   const folder = gatewayFolder(config.state);
   const owner = await ownerOf(config.state);
   for (const name of ['', 'routes', 'tmp']) await makeFolder(join(folder, name), owner);
-  const machine = { module: nginx.module, user: owner?.user ?? '', folder };
+  const machine = { module: nginx.module, version: nginx.version, user: owner?.user ?? '', folder };
   const fresh = join(folder, `conf-new-${process.pid}`);
   await rm(fresh, { recursive: true, force: true });
   await cp(join(nginx.home, 'nginx'), fresh, { recursive: true });

@@ -6,6 +6,8 @@ import { block, nginxTime, quoted } from './nginx-text.ts';
 export interface Machine {
   /** Absolute path of ngx_http_js_module.so; '' when njs is compiled in. */
   module: string;
+  /** nginx' version; '' when nobody knows. */
+  version: string;
   /** `user` of the workers, as nginx wants it; '' unless nginx starts as root. */
   user: string;
   /** Absolute path of <state>/gateway. */
@@ -23,7 +25,11 @@ const HEADER = '# Rendered from turnout.yaml by Turnout; `turnout up` and `turno
 export function render(config: Config, addressOf: AddressOf, machine: Machine): Rendered {
   return {
     'machine.conf': text(machineLines(config, machine)),
-    'upstreams.conf': text([...config.services.flatMap((service) => upstreams(service, addressOf)), ...answers(machine)]),
+    'upstreams.conf': text([
+      ...keepaliveLines(machine),
+      ...config.services.flatMap((service) => upstreams(service, addressOf)),
+      ...answers(machine),
+    ]),
     'servers.conf': text([...servers(config), ...internalServers(machine), ...previews(config, machine)]),
     'gateway.json': `${JSON.stringify(writable(config, machine), null, 2)}\n`,
   };
@@ -37,13 +43,21 @@ function machineLines(config: Config, machine: Machine): string[] {
   ];
 }
 
+/** A reload closes idle connections; a client that sends just then loses its request, unless they may stay for a moment. */
+function keepaliveLines({ version }: Machine): string[] {
+  const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number);
+  const known = major > 1 || (major === 1 && (minor > 27 || (minor === 27 && patch >= 4)));
+  return known ? ['keepalive_min_timeout 5s;', ''] : [];
+}
+
 function upstreams(service: ServiceConfig, addressOf: AddressOf): string[] {
   const { keepalive, passive } = service;
   return COLORS.flatMap((color) =>
     slotSets(service.maxReplicas).flatMap((slots) => {
       const name = upstreamName(service.name, color, slots);
       return block(`upstream ${name}`, [
-        `zone ${name} 64k;`,
+        // About 1 KiB for each server; 64 KiB is the least that is sensible.
+        `zone ${name} ${64 * Math.ceil(slots.length / 32)}k;`,
         ...slots.map((slot) => {
           const marks = `max_fails=${passive.maxFails} fail_timeout=${Math.ceil(passive.failTimeout / 1000)}s`;
           return `server ${addressOf(service.name, color, slot)} ${marks};`;
@@ -81,13 +95,13 @@ function server(listen: Address, host: string, services: ServiceConfig[]): strin
   return block('server', [
     `listen ${listenAddress(listen)}${host === '*' ? ' default_server' : ''};`,
     `server_name ${host === '*' ? '_' : host};`,
-    ...services.flatMap(locations),
+    ...services.flatMap((service) => locations(service, services)),
     ...(whole ? [] : block('location /', ['return 404;'])),
   ]);
 }
 
 /** `/api` takes `/api` and everything below it, but not `/apiary`. */
-function locations(service: ServiceConfig): string[] {
+function locations(service: ServiceConfig, beside: ServiceConfig[]): string[] {
   const { path } = service.route;
   const variable = `$turnout_upstream_${variablePart(service)}`;
   const body = [
@@ -97,7 +111,7 @@ function locations(service: ServiceConfig): string[] {
   const places = path.endsWith('/')
     ? block(`location ${path}`, body)
     : [...block(`location = ${path}`, body), ...block(`location ${path}/`, body)];
-  return [...hiddenHealth(service), ...places, ...failover(service)];
+  return [...hiddenHealth(service, beside), ...places, ...failover(service)];
 }
 
 /** To the upstream that a bundle of njs names for this service. */
@@ -127,11 +141,18 @@ export function variablePart({ name }: Pick<ServiceConfig, 'name'>): string {
 }
 
 /** The health document tells strangers what they need not know. */
-function hiddenHealth({ health, exposeHealth, route }: ServiceConfig): string[] {
-  const prefix = route.path.endsWith('/') ? route.path : `${route.path}/`;
+function hiddenHealth({ health, exposeHealth, route }: ServiceConfig, beside: ServiceConfig[]): string[] {
   const path = health.path?.replace(/[?#].*$/, '') ?? null;
-  if (path === null || exposeHealth || !(path === route.path || path.startsWith(prefix))) return [];
+  if (path === null || exposeHealth || !takes(route.path, path)) return [];
+  // Below another service's longer prefix that path is another document.
+  const others = beside.filter((one) => one.route.path.length > route.path.length && takes(one.route.path, path));
+  if (others.length > 0) return [];
   return block(`location = ${quoted(path)}`, ['return 404;']);
+}
+
+/** Does a service at `prefix` get requests for this path? */
+function takes(prefix: string, path: string): boolean {
+  return path === prefix || path.startsWith(prefix.endsWith('/') ? prefix : `${prefix}/`);
 }
 
 /** `<state>/gateway/preview-<service>.sock`: the color that is not active, for whoever wants to look before the switch. */

@@ -28,7 +28,7 @@ export class GatewaySupervisor {
 
   constructor(
     private readonly folder: string,
-    private readonly listen: Address,
+    private listen: Address,
     private readonly clock: Clock,
     private readonly log: Log,
   ) {}
@@ -50,13 +50,19 @@ export class GatewaySupervisor {
    * Lets nginx read its configuration again and resolves once a worker of the new one answers. With a `limit` it waits so
    * many milliseconds more for the old workers to finish what they are answering.
    */
-  async reload(limit: number): Promise<void> {
+  async reload(limit: number, listen: Address): Promise<void> {
+    this.listen = listen;
     const master = findMaster(this.folder);
     if (!master) return;
     const old = findMembers(this.folder, master.pid).filter((pid) => pid !== master.pid);
     process.kill(master.pid, 'SIGHUP');
     const fresh = () => findMembers(this.folder, master.pid).some((pid) => pid !== master.pid && !old.includes(pid));
-    await this.until(fresh, RELOAD);
+    if (!(await this.until(fresh, RELOAD))) {
+      throw new TurnoutError(
+        'gateway-unusable',
+        `nginx has not taken the new configuration within ${RELOAD} ms; the old one is in force`,
+      );
+    }
     await this.until(() => !findMembers(this.folder, master.pid).some((pid) => old.includes(pid)), limit);
   }
 
@@ -64,16 +70,18 @@ export class GatewaySupervisor {
   async stop(): Promise<void> {
     this.stopping.abort();
     await this.watching;
-    const master = findMaster(this.folder);
+    // Its pid file may be gone; who was started or adopted is known.
+    const master = findMaster(this.folder) ?? (this.master && isAlive(this.master) ? this.master : null);
     if (master) process.kill(master.pid, 'SIGQUIT');
-    const group = recordedMaster(this.folder);
+    const group = master?.pid ?? recordedMaster(this.folder);
     await this.until(() => findMembers(this.folder, group).length === 0, QUIT);
     await this.kill(group);
   }
 
-  private async until(condition: () => boolean, limit: number): Promise<void> {
+  private async until(condition: () => boolean, limit: number): Promise<boolean> {
     const end = this.clock.now() + limit;
     while (!condition() && this.clock.now() < end) await this.clock.sleep(20);
+    return condition();
   }
 
   private async watchMaster(): Promise<void> {
@@ -147,7 +155,7 @@ function killIfThere(pid: number): void {
 }
 
 /** Says who is in the way before nginx tries for two seconds and says it less clearly. */
-function assertFree(listen: Address): Promise<void> {
+export function assertFree(listen: Address): Promise<void> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', (error: NodeJS.ErrnoException) => {

@@ -5,6 +5,8 @@ export interface Verdict {
   ok: boolean;
   /** Something answered HTTP, well or ill. */
   answered: boolean;
+  /** True: our own machine could not ask, so nothing is known about the replica. */
+  unasked?: boolean;
   /** For people: what was asked, what came, what was expected. */
   detail: string;
 }
@@ -12,9 +14,15 @@ export interface Verdict {
 /** As much of an answer as a message shows. */
 const SHOWN = 300;
 
-/** Judges an answer by status and JSON expectations. */
-export function judge(asked: string, status: number, body: string, expect: HealthConfig['expect']): Verdict {
-  const said = `${asked} answered ${status} ${body.replace(/\s+/g, ' ').trim().slice(0, SHOWN)}`.trim();
+/** Judges an answer by status and JSON expectations. `clean` takes secrets out, before the text is cut: half of one is one, too. */
+export function judge(
+  asked: string,
+  status: number,
+  body: string,
+  expect: HealthConfig['expect'],
+  clean: (text: string) => string = (text) => text,
+): Verdict {
+  const said = `${asked} answered ${status} ${clean(body).replace(/\s+/g, ' ').trim().slice(0, SHOWN)}`.trim();
   if (status !== expect.status) return { ok: false, answered: true, detail: `${said}, expected ${expect.status}` };
   const missing = Object.keys(expect.json).length === 0 ? null : mismatch(body, expect.json);
   return missing === null

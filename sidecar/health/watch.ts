@@ -45,6 +45,10 @@ export class HealthWatch {
     while (!this.ended.signal.aborted) {
       const verdict = await this.ports.check(this.replica.address, this.config, this.ended.signal);
       if (this.ended.signal.aborted) return;
+      if (verdict.unasked) {
+        await this.ports.clock.sleep(this.config.interval, this.ended.signal);
+        continue;
+      }
       everAnswered ||= verdict.answered;
       good = verdict.ok ? good + 1 : 0;
       bad = verdict.ok ? 0 : bad + 1;

@@ -25,7 +25,8 @@ export class Slots {
     const file = join(config.state, 'slots.json');
     const known = await readPorts(file);
     const ports: Ports = {};
-    for (const { name } of config.services) ports[name] = known[name] ?? { blue: {}, green: {} };
+    for (const { name } of config.services)
+      ports[name] = Object.hasOwn(known, name) ? (known[name] as Ports[string]) : { blue: {}, green: {} };
     const taken = new Set(Object.values(ports).flatMap((colors) => COLORS.flatMap((color) => Object.values(colors[color]))));
     let next = config.ports.from;
     for (const service of config.services) {

@@ -1,5 +1,7 @@
+import { request } from 'node:http';
 import { afterEach, expect, test } from 'vitest';
-import type { Traffic } from '../../njs/traffic.ts';
+import { BUCKETS, type Traffic } from '../../njs/traffic.ts';
+import { call } from '../support/http.ts';
 import { eventually } from '../support/processes.ts';
 import { StatusLoad } from '../support/status-load.ts';
 import { ROOT, Turnout } from '../support/turnout.ts';
@@ -63,6 +65,8 @@ test('100,000 requests of mixed status and duration over 50 flips and a reload: 
 
 test('a receipt equals the generator own count, and a restart of nginx shows as one', { timeout: 60_000 }, async () => {
   turnout = await Turnout.start({ service: { ...service, bake: { for: '5s', maxErrorRate: '100%' } } });
+  // What was answered before the deployment was accepted is none of its receipt's.
+  await new StatusLoad(turnout.gatewayPort, { connections: 8, requests: 500 }).done;
   const { stdout } = await turnout.cli('deploy', '--release', 'v2', '--hold', '--no-wait');
   await eventually('waiting', async () => (await turnout.view()).deployment?.phase === 'waiting');
   const load = new StatusLoad(turnout.gatewayPort, { connections: 8, requests: 5000 });
@@ -103,4 +107,39 @@ test('a crashed worker leaves nothing in flight', async () => {
   });
   const { colors } = await traffic();
   expect(colors.blue.started).toBeGreaterThanOrEqual(Object.values(colors.blue.finished).reduce((sum, count) => sum + count, 0));
+});
+
+test('a request that the client gave up is a 499, and no error of the release', async () => {
+  turnout = await Turnout.start({ service });
+  const GIVEN_UP = 20;
+  const calls = Array.from({ length: GIVEN_UP }, () => {
+    const given = request({ host: '127.0.0.1', port: turnout.gatewayPort, path: '/?status=200&ms=20000', agent: false });
+    given.on('error', () => undefined);
+    given.end();
+    return given;
+  });
+  await eventually('all are in flight', async () => (await traffic()).colors.blue.inFlight === GIVEN_UP);
+  for (const one of calls) one.destroy();
+  await eventually('nothing is in flight', async () => (await traffic()).colors.blue.inFlight === 0);
+  expect((await traffic()).colors.blue.finished).toMatchObject({ '499': GIVEN_UP, '4xx': 0, '5xx': 0 });
+});
+
+test('each request is counted in the bucket of its duration', async () => {
+  turnout = await Turnout.start({ service });
+  const { durations: before } = (await traffic()).colors.blue;
+  const seen: number[] = [];
+  const asked = [7, 15, 30, 60, 120, 250, 500, 1000].flatMap((ms) => [ms, ms, ms]);
+  for (const ms of asked) {
+    const started = performance.now();
+    await call({ port: turnout.gatewayPort, method: 'GET', path: `/?status=200&ms=${ms}` });
+    seen.push(performance.now() - started);
+  }
+  const { durations } = (await traffic()).colors.blue;
+  const over = (times: number[], bound: number) => times.filter((ms) => ms > bound).length;
+  for (const [index, bound] of BUCKETS.entries()) {
+    const counted = durations.slice(index + 1).reduce((sum, count, at) => sum + count - (before[index + 1 + at] ?? 0), 0);
+    expect(counted, `slower than ${bound} ms`).toBeGreaterThanOrEqual(over(asked, bound));
+    // nginx counts whole milliseconds.
+    expect(counted, `slower than ${bound} ms`).toBeLessThanOrEqual(over(seen, bound - 1));
+  }
 });

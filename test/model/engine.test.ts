@@ -58,8 +58,9 @@ type Action =
   | { do: 'flip'; color: Color; force: boolean }
   | { do: 'kill' | 'flap'; color: Color }
   | { do: 'gateway'; to: 'silent' | 'killed' | 'lost' }
-  | { do: 'full' }
+  | { do: 'full'; ms: number }
   | { do: 'hold'; color: Color; count: number }
+  | { do: 'hand'; before: string; color: Color; force: boolean }
   | { do: 'crash'; appends: number; when: 'before' | 'after' }
   | { do: 'jump' | 'pass'; ms: number };
 
@@ -94,8 +95,17 @@ const action: fc.Arbitrary<Action> = fc.oneof(
       to: fc.constantFrom('silent' as const, 'killed' as const, 'lost' as const),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('full' as const) }) },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('hold' as const), color, count: fc.integer({ min: 0, max: 3 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('hand' as const),
+      before: fc.constantFrom('register', 'ready', 'switch', 'switch-back', 'reroute', 'replace', 'retire', 'clear', 'stop'),
+      color,
+      force: fc.boolean(),
+    }),
+  },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('full' as const), ms: fc.constantFrom(0, 15_000) }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('hold' as const), color, count: fc.integer({ min: 0, max: 3 }) }) },
   {
     weight: 1,
     arbitrary: fc.record({ do: fc.constant('jump' as const), ms: fc.constantFrom(-3_600_000, -5000, 5000, 3_600_000) }),
@@ -135,9 +145,13 @@ async function perform(world: World, step: Action, number: number): Promise<void
     case 'full':
       world.diskFull = true;
       world.gateway.full = true;
+      await world.pass(step.ms);
       return;
     case 'hold':
       world.gateway.hold(SERVICE, step.color, step.count);
+      return;
+    case 'hand':
+      world.handAt = { before: step.before, color: step.color, force: step.force };
       return;
     case 'crash':
       world.crashAt = { appends: step.appends, when: step.when };
@@ -147,6 +161,7 @@ async function perform(world: World, step: Action, number: number): Promise<void
       return;
     case 'jump':
       world.clock.jump(step.ms);
+      world.jumped = true;
       return;
     case 'pass':
       await world.pass(step.ms);
@@ -164,9 +179,11 @@ function heal(world: World): void {
 async function end(world: World): Promise<void> {
   heal(world);
   world.crashAt = null;
-  for (const color of COLORS) world.gateway.hold(SERVICE, color, 0);
   // Faults that only time would show are over, too: what runs by now stays.
   for (const [release, one] of world.natures) world.natures.set(release, { ...one, diesAfter: null });
+  // A release that a hand forced to serve gets well, too: only so can a lost route be written anew.
+  const serving = world.record.flips.at(-1)?.release ?? '';
+  world.natures.set(serving, { ...world.natureOf(serving), healthyAfter: 100 });
   await world.pass(180_000);
 }
 

@@ -11,6 +11,7 @@ function rendered(services: ServiceParts[], machine: Partial<Machine> = {}, gate
     `10.0.${service.length}.${color === 'blue' ? slot : 100 + slot}:80`;
   const files = render({ ...whole, gateway: { ...whole.gateway, ...gateway } }, addressOf, {
     module: '',
+    version: '1.30.6',
     user: '',
     folder: FOLDER,
     ...machine,
