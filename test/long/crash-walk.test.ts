@@ -41,7 +41,7 @@ test('a sidecar killed at every journal step of a deployment under load: 0 faile
         return active !== null && colors[active].replicas.every((one) => one.health === 'healthy');
       });
       const release = `r${n}-${when}`;
-      await turnout.cli('deploy', '--release', release, '--wait-timeout', '20s');
+      await turnout.cli('deploy', '--release', release, '--no-wait');
       // Ended and tidied up by itself, or dead: lines are also written after the end, while the old color retires.
       const settled = await eventually(
         'the sidecar died, or the deployment ended and the old color is gone',
