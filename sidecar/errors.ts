@@ -75,6 +75,12 @@ const TABLE = {
     hint: 'Stop it first, or use another `state` folder.',
   },
   'runtime-unusable': { status: 503, exit: 8, title: 'The runtime cannot be used', hint: 'See the message for what failed.' },
+  'image-unavailable': {
+    status: 503,
+    exit: 8,
+    title: 'The image cannot be had',
+    hint: 'Check its name, and `docker.registryAuth` when its registry asks who you are.',
+  },
   'gateway-unusable': { status: 503, exit: 8, title: 'The gateway cannot be used', hint: 'See <state>/gateway/error.log.' },
   'service-serves': {
     status: 409,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { IMAGE, IMAGE_EXAMPLE } from '../config/docker.ts';
 import { isRelease, RELEASE } from '../config/values.ts';
 import { TurnoutError } from '../errors.ts';
 
@@ -15,7 +16,16 @@ const release = z
   .string({ error: (issue) => `found ${JSON.stringify(issue.input)}, expected a label such as "v2"` })
   .refine(isRelease, { error: (issue) => `found ${JSON.stringify(issue.input)}, expected ${RELEASE}` });
 
-export const deployBody = z.strictObject({ release, force: z.boolean().default(false), hold: z.boolean().default(false) });
+const image = z
+  .string({ error: (issue) => `found ${JSON.stringify(issue.input)}, expected an image such as "registry.example/backend:v2"` })
+  .regex(IMAGE, { error: (issue) => `found ${JSON.stringify(issue.input)}, expected ${IMAGE_EXAMPLE}` });
+
+export const deployBody = z.strictObject({
+  release,
+  image: image.nullable().default(null),
+  force: z.boolean().default(false),
+  hold: z.boolean().default(false),
+});
 export const switchBody = z.strictObject({ color, force: z.boolean().default(false) });
 export const emptyBody = z.strictObject({});
 export const reloadBody = z.strictObject({ remove: z.boolean().default(false) });

@@ -31,6 +31,7 @@ export function serviceRoutes(conductors: () => Conductor[]): Router {
     const conductor = find(request);
     const { deployment, noop } = await conductor.commands.deploy({
       ...readBody(deployBody, request.body),
+      digest: null,
       by: callerOf(request),
     });
     response

@@ -17,6 +17,7 @@ const RESTART = 30_000;
 
 export interface DeployOptions extends Common {
   release: string;
+  image?: string;
   force?: boolean;
   /** Wait for `promote` before the switch. */
   hold?: boolean;
@@ -33,7 +34,12 @@ export async function deploy(named: string | undefined, options: DeployOptions):
   const limit = options.waitTimeout === undefined ? Number.POSITIVE_INFINITY : durationOf('--wait-timeout', options.waitTimeout);
   const { config, api } = await connect(options);
   const service = serviceOf(config, named);
-  const body = { release: options.release, force: options.force ?? false, hold: options.hold ?? false };
+  const body = {
+    release: options.release,
+    image: options.image ?? null,
+    force: options.force ?? false,
+    hold: options.hold ?? false,
+  };
   const lockWait = options.lockWait === undefined ? 0 : durationOf('--lock-wait', options.lockWait);
   const { noop, ...deployment } = await accepted(lockWait, () => api.post<Accepted>(`/v1/services/${service}/deployments`, body));
   if (noop) {
@@ -69,6 +75,7 @@ export async function follow(api: ApiClient, accepted: Deployment, limit: number
   process.once('SIGINT', () => detached.abort());
   const started = systemClock.now();
   let shown = 0;
+  let said = '';
   let deployment = accepted;
   for (;;) {
     for (const step of deployment.steps.slice(shown)) {
@@ -78,6 +85,9 @@ export async function follow(api: ApiClient, accepted: Deployment, limit: number
           `${((Date.parse(step.since) - Date.parse(deployment.startedAt)) / 1000).toFixed(1).padStart(6)} s  ${step.phase}: ${step.message}`,
         );
     }
+    if (!options.json && deployment.message !== said && shown === deployment.steps.length)
+      progress(`          ${deployment.message}`);
+    said = deployment.message;
     shown = deployment.steps.length;
     if (isEnd(deployment.phase)) break;
     if (detached.signal.aborted) {

@@ -23,6 +23,7 @@ function createProgram(run: (verb: Verb) => Promise<void>): Command {
   );
   verb('deploy [service]', 'bring a release live')
     .requiredOption('--release <label>', 'what to deploy, e.g. v2')
+    .option('--image <image>', 'another image than the configured one; {release} is filled in')
     .option('--force', 'deploy even if that release is live and healthy')
     .option('--hold', 'wait for turnout promote before the switch')
     .option('--lock-wait <duration>', 'wait so long for another deployment to end, e.g. 5m')

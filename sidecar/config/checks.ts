@@ -2,9 +2,11 @@ import { resolve } from 'node:path';
 import type { z } from 'zod';
 import { formatAddress, hostsOverlap } from './address.ts';
 import type { Address } from './config.ts';
+import { dockerSchema } from './docker.ts';
 import type { Problems } from './problems.ts';
 import { configSchema, routeSchema, serviceSchema } from './schema.ts';
 import { type Path, quote, type Source } from './source.ts';
+import { automaticPart, formatSubnet, sizeOf } from './subnet.ts';
 
 /** What `sun_path` of a unix socket holds without its closing NUL. */
 export const LONGEST_SOCKET = 107;
@@ -20,9 +22,15 @@ export function check(source: Source, folder: string, problems: Problems): void 
   for (const name of names) {
     checkName(source, name, problems);
     checkReplicas(source, name, problems);
+    checkRuntime(source, name, problems);
   }
   checkRoutes(source, names, problems);
-  checkPorts(source, names, problems);
+  if (runtimeOf(source) === 'docker') checkSubnet(source, names, problems);
+  else checkPorts(source, names, problems);
+}
+
+function runtimeOf(source: Source): string {
+  return valid(source, configSchema.shape.runtime, ['runtime']) ?? 'process';
 }
 
 export function serviceNames(source: Source): string[] {
@@ -112,14 +120,53 @@ function checkRoutes(source: Source, names: readonly string[], problems: Problem
   }
 }
 
-/** Every color of every service has `maxReplicas` fixed addresses of its own. */
-function checkPorts(source: Source, names: readonly string[], problems: Problems): void {
-  const ports = valid(source, configSchema.shape.ports, ['ports']);
-  const needed = names.reduce((sum, name) => {
+/** What each runtime cannot do without, and what it could only ignore. */
+function checkRuntime(source: Source, name: string, problems: Problems): void {
+  const base = ['services', name];
+  if (typeof source.get(base) !== 'object' || source.get(base) === null) return;
+  const runtime = runtimeOf(source);
+  const needed = runtime === 'docker' ? 'image' : 'command';
+  if (!source.has([...base, needed])) {
+    const example =
+      needed === 'image' ? 'an image such as registry.example/backend:{release}' : 'a list such as [node, server.js]';
+    problems.add(source.place(base).keyOffset, `the key "${needed}" is missing, expected ${example} (runtime: ${runtime})`);
+  }
+  if (runtime === 'docker') return;
+  for (const key of ['secrets', 'resources', 'container']) {
+    const path = [...base, key];
+    const value = source.get(path);
+    if (typeof value !== 'object' || value === null || Object.keys(value).length === 0) continue;
+    problems.add(source.place(path).keyOffset, `found the key "${key}", expected it with runtime: docker only`);
+  }
+}
+
+/** The same for addresses of containers, of which a quarter is left to Docker itself. */
+function checkSubnet(source: Source, names: readonly string[], problems: Problems): void {
+  const subnet = valid(source, dockerSchema.unwrap().shape.subnet, ['docker', 'subnet']);
+  if (!subnet) return;
+  const room = sizeOf(subnet) - sizeOf(automaticPart(subnet)) - 1;
+  const needed = slotsNeeded(source, names);
+  if (room >= needed) return;
+  const path = source.has(['docker', 'subnet']) ? ['docker', 'subnet'] : ['runtime'];
+  problems.add(
+    source.place(path).offset,
+    `found the subnet ${formatSubnet(subnet)}, which has room for ${room} slots, expected a larger one: ` +
+      `${needed} are needed, one for each of maxReplicas, for both colors of every service`,
+  );
+}
+
+function slotsNeeded(source: Source, names: readonly string[]): number {
+  return names.reduce((sum, name) => {
     const replicas = valid(source, serviceSchema.shape.replicas, ['services', name, 'replicas']) ?? 1;
     const most = valid(source, serviceSchema.shape.maxReplicas, ['services', name, 'maxReplicas']);
     return sum + 2 * (most ?? Math.max(2, replicas));
   }, 0);
+}
+
+/** Every color of every service has `maxReplicas` fixed addresses of its own. */
+function checkPorts(source: Source, names: readonly string[], problems: Problems): void {
+  const ports = valid(source, configSchema.shape.ports, ['ports']);
+  const needed = slotsNeeded(source, names);
   if (!ports || ports.to - ports.from + 1 >= needed) return;
   problems.add(
     source.place(['ports']).offset,

@@ -4,10 +4,13 @@ export interface Config {
   file: string;
   /** Absolute path of the state folder. */
   state: string;
-  runtime: 'process';
+  runtime: 'process' | 'docker';
+  /** Only read with `runtime: docker`. */
+  docker: DockerConfig;
   /** Both ends are included. */
   ports: { from: number; to: number };
-  gateway: { listen: Address; control: 'unix'; managed: true; workers: 'auto' | number };
+  /** `managed: false`: nginx runs elsewhere, in a container that is found by its label or in the user's own hands. */
+  gateway: { listen: Address; control: 'unix'; managed: boolean; workers: 'auto' | number };
   api: { listen: Address };
   /** In the order of the file. */
   services: ServiceConfig[];
@@ -20,6 +23,30 @@ export interface Address {
   host: string;
   port: number;
 }
+
+/** The engine that runs the containers, and what they share. */
+export interface DockerConfig {
+  /** Absolute path of the engine's unix socket; not used when `host` is there. */
+  socket: string;
+  /** Null: the unix socket. */
+  host: Address | null;
+  /** Absolute path of the folder with ca.pem, cert.pem and key.pem; null: no TLS. */
+  tls: string | null;
+  network: string;
+  subnet: Subnet;
+  registryAuth: RegistryAuth;
+  /** When images that nothing can need any more are removed: five fields of cron; null: never. */
+  prune: string | null;
+}
+
+/** `a.b.c.d/bits`; the address has no bits outside of the prefix. */
+export interface Subnet {
+  address: string;
+  bits: number;
+}
+
+/** Null: nobody asks who we are. `file`: absolute path of a Docker client's config.json. Passwords are read when they are needed. */
+export type RegistryAuth = null | { file: string } | { registries: Record<string, { username: string; passwordFile: string }> };
 
 export interface Secret {
   /** The variable's name. */
@@ -35,8 +62,18 @@ export interface ServiceConfig {
     /** A prefix; starts with `/`. */
     path: string;
   };
-  /** Program and arguments; `{release}` stands for the release. */
+  /** Program and arguments; `{release}` stands for the release. Empty with `runtime: docker` alone: what the image says. */
   command: string[];
+  /** `{release}` stands for the release; null with `runtime: process` alone. */
+  image: string | null;
+  pull: 'always' | 'missing' | 'never';
+  /** Where the application listens in its container. */
+  port: number;
+  /** Absolute paths by name: /run/secrets/<name> in the container. */
+  secrets: Record<string, string>;
+  /** Cores and bytes of one replica; null: no limit. */
+  resources: { cpus: number | null; memory: number | null };
+  container: ContainerConfig;
   /** Absolute; may hold `{release}`. */
   cwd: string;
   /** Deployed at first start, when nothing runs. */
@@ -65,6 +102,17 @@ export interface ServiceConfig {
   keepalive: { connections: number; idle: number };
   connectTimeout: number;
   passive: { maxFails: number; failTimeout: number };
+}
+
+/** Of a container, what few need. */
+export interface ContainerConfig {
+  user: string | null;
+  readOnly: boolean;
+  capDrop: string[];
+  tmpfs: string[];
+  volumes: string[];
+  init: boolean;
+  log: { maxSize: number; maxFiles: number };
 }
 
 export interface HealthConfig {

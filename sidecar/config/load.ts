@@ -1,10 +1,12 @@
 import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import { dirname, resolve } from 'node:path';
 import { LineCounter } from 'yaml';
 import type { z } from 'zod';
 import { TurnoutError } from '../errors.ts';
 import { check, serviceNames } from './checks.ts';
-import type { Config, Secret, ServiceConfig } from './config.ts';
+import type { Config, DockerConfig, RegistryAuth, Secret, ServiceConfig } from './config.ts';
+import type { dockerSchema } from './docker.ts';
 import { readEnvironment } from './environment.ts';
 import { Problems } from './problems.ts';
 import { configSchema, type serviceSchema } from './schema.ts';
@@ -42,11 +44,12 @@ export async function loadConfig(file: string, env: NodeJS.ProcessEnv): Promise<
 
   problems.throwIfAny();
   // A schema's refusal is always among the problems; parse() gives the data its type.
-  const { state, services, webhooks, ...rest } = parsed.data ?? configSchema.parse(source.data);
+  const { state, services, webhooks, docker, ...rest } = parsed.data ?? configSchema.parse(source.data);
   return {
     file: path,
     state: resolve(folder, state),
     ...rest,
+    docker: resolveDocker(docker, folder),
     services: Object.entries(services).map(([name, service]) => resolveService(name, service, folder, environments.get(name)!)),
     webhooks: webhooks.map(({ format }, index) => ({ format, ...filled[index]! })),
     secrets: unique(secrets),
@@ -91,15 +94,36 @@ function resolveService(
   folder: string,
   env: Record<string, string>,
 ): ServiceConfig {
-  const { envFile: _, maxReplicas, smoke, ...rest } = service;
+  const { envFile: _, maxReplicas, smoke, command = [], image = null, secrets, ...rest } = service;
   return {
     name,
     ...rest,
+    command,
+    image,
+    secrets: Object.fromEntries(Object.entries(secrets).map(([key, file]) => [key, resolve(folder, file)])),
     cwd: resolve(folder, service.cwd),
     smoke: smoke.map(({ timeout, ...check }) => ({ ...check, timeout: timeout ?? service.health.timeout })),
     maxReplicas: maxReplicas ?? Math.max(2, service.replicas),
     env,
   };
+}
+
+function resolveDocker(docker: z.output<typeof dockerSchema>, folder: string): DockerConfig {
+  const { registryAuth, tls } = docker;
+  return {
+    ...docker,
+    socket: resolve(folder, docker.socket),
+    tls: tls && resolve(folder, tls),
+    registryAuth: registryAuth && resolveAuth(registryAuth, folder),
+  };
+}
+
+function resolveAuth(auth: NonNullable<RegistryAuth>, folder: string): RegistryAuth {
+  if ('file' in auth) return { file: resolve(folder, auth.file.replace(/^~(?=\/)/, homedir())) };
+  const entries = Object.entries(auth.registries).map(([name, { username, passwordFile }]) => {
+    return [name, { username, passwordFile: resolve(folder, passwordFile) }];
+  });
+  return { registries: Object.fromEntries(entries) };
 }
 
 function unique(secrets: Secret[]): Secret[] {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { bakeSchema } from './bake.ts';
 import { words } from './command.ts';
+import { dockerSchema, imageKeys } from './docker.ts';
 import { healthSchema } from './health.ts';
 import { hooksSchema } from './hooks.ts';
 import { strict } from './keys.ts';
@@ -10,11 +11,8 @@ import { webhooksSchema } from './webhooks.ts';
 
 /** What turnout.yaml may hold. A key is added here when it works, and until then it stands in one of the LATER lists. */
 
-const LATER_TOP = ['docker'];
 const LATER_GATEWAY = ['tls', 'trustedProxies'];
-const LATER_SERVICE = 'image pull port secrets resources scaling strategy sticky preview pin pause maintenance buffering'.split(
-  ' ',
-);
+const LATER_SERVICE = 'scaling strategy sticky preview pin pause maintenance buffering'.split(' ');
 
 const NOT_YET = 'does not work yet in this version';
 
@@ -40,8 +38,10 @@ const wholeSeconds = duration(1).refine((ms) => ms % 1000 === 0, { error: 'whole
 export const serviceSchema = strict(
   {
     route: routeSchema.prefault({}),
-    command: words('[node, server.js]'),
+    // Without a default here: whether it is required depends on `runtime`.
+    command: words('[node, server.js]').optional(),
     cwd: plainText('a folder').default('.'),
+    ...imageKeys,
     release: matching(RELEASE, 'a label of 1 to 128 letters, digits and _ . + -, such as v1 (a number needs quotes)').default(
       'v1',
     ),
@@ -78,25 +78,23 @@ const workers = z.custom<'auto' | number>((value) => value === 'auto' || integer
   error: 'auto or a whole number from 1 to 64',
 });
 
-export const configSchema = strict(
-  {
-    state: plainText('a folder').default('.turnout'),
-    runtime: only('process', `"docker" is known but ${NOT_YET}`).default('process'),
-    ports: portRange().default({ from: 20_000, to: 20_999 }),
-    gateway: strict(
-      {
-        listen: address().default({ host: '127.0.0.1', port: 8080 }),
-        control: only('unix', `a TCP address ${NOT_YET}`).default('unix'),
-        managed: only(true, `a gateway that Turnout does not run ${NOT_YET}`).default(true),
-        workers: workers.default('auto'),
-      },
-      LATER_GATEWAY,
-    ).prefault({}),
-    api: strict({ listen: address().default({ host: '127.0.0.1', port: 8090 }) }).prefault({}),
-    webhooks: webhooksSchema,
-    services: z
-      .record(z.string(), serviceSchema, { error: 'a map of at least one service' })
-      .refine((services) => Object.keys(services).length > 0, { error: 'a map of at least one service' }),
-  },
-  LATER_TOP,
-);
+export const configSchema = strict({
+  state: plainText('a folder').default('.turnout'),
+  runtime: z.enum(['process', 'docker'], { error: 'process or docker' }).default('process'),
+  docker: dockerSchema,
+  ports: portRange().default({ from: 20_000, to: 20_999 }),
+  gateway: strict(
+    {
+      listen: address().default({ host: '127.0.0.1', port: 8080 }),
+      control: only('unix', `a TCP address ${NOT_YET}`).default('unix'),
+      managed: z.boolean({ error: 'true or false' }).default(true),
+      workers: workers.default('auto'),
+    },
+    LATER_GATEWAY,
+  ).prefault({}),
+  api: strict({ listen: address().default({ host: '127.0.0.1', port: 8090 }) }).prefault({}),
+  webhooks: webhooksSchema,
+  services: z
+    .record(z.string(), serviceSchema, { error: 'a map of at least one service' })
+    .refine((services) => Object.keys(services).length > 0, { error: 'a map of at least one service' }),
+});

@@ -1,5 +1,6 @@
 import { type Color, otherColor, type Route, type RouteColor } from '../../njs/route.ts';
 import type { ServiceConfig } from '../config/config.ts';
+import { fillRelease } from '../config/release.ts';
 import { TurnoutError } from '../errors.ts';
 import type { RouteChange } from '../gateway/gateway.ts';
 import type { Replica, ReplicaSpec } from '../runtime/runtime.ts';
@@ -10,7 +11,7 @@ import type { Ports } from './ports.ts';
 import type { Step } from './step.ts';
 
 /** Steps that change the world; the others only ask it, or only record. */
-export type Effect = Exclude<Step, { do: 'enter' | 'fail' | 'hook' | 'prove' | 'warm' | 'smoke' }>;
+export type Effect = Exclude<Step, { do: 'enter' | 'fail' | 'hook' | 'prepare' | 'prove' | 'warm' | 'smoke' }>;
 
 /** What a step is done with: the snapshot that it was decided on. */
 export interface Situation {
@@ -39,20 +40,26 @@ export async function act(
     if (!deployment) throw new TurnoutError('internal', `${step.do} without a running deployment`);
     return deployment;
   };
+  const specIn = (color: Color, slot: number, run: Run) =>
+    specOf(config, color, slot, run, ports.addressOf(config.name, color, slot));
   const ofSlot = (color: Color, slot: number) => observed.replicas.filter((one) => one.color === color && one.slot === slot);
   const stopAll = (replicas: Replica[]) => allOrFirstError(replicas.map((replica) => ports.runtime.stop(replica, config.stop)));
   switch (step.do) {
     case 'start': {
-      const specs = step.slots.map((slot) => specOf(config, step.color, slot, running().release, running().id, ports));
+      const specs = step.slots.map((slot) => specIn(step.color, slot, running()));
       await allOrFirstError(specs.map((spec) => ports.runtime.start(spec)));
       return null;
     }
     case 'revive': {
       await stopAll(ofSlot(step.color, step.slot).filter((one) => !one.alive));
-      const { release, id } = lastIn(record, step.color, route);
-      await ports.runtime.start(specOf(config, step.color, step.slot, release, id, ports));
+      await ports.runtime.start(specIn(step.color, step.slot, lastIn(record, step.color, route)));
       return null;
     }
+    case 'keep':
+      await allOrFirstError(
+        observed.replicas.filter((one) => step.replicas.includes(one.id)).map((one) => ports.runtime.keep(one)),
+      );
+      return null;
     case 'register': {
       const { slots, release } = running();
       return route && put(withColor(route, step.color, { slots, release, ready: false }));
@@ -112,33 +119,31 @@ function allTo(color: Color, route: Route | null, state: RouteColor): RouteChang
   return { active: color, weights, colors };
 }
 
-/** Which release, by which deployment, last ran in this color. */
-function lastIn(record: ServiceRecord, color: Color, route: Route | null): { release: string; id: string } {
+/** Which release, by which deployment and of which image, last ran in this color. */
+function lastIn(record: ServiceRecord, color: Color, route: Route | null): Run {
   const release = route?.colors[color].release ?? record.flips.findLast((flip) => flip.to === color)?.release;
   if (!release) throw new TurnoutError('internal', `nobody knows which release ran in ${color} of ${record.service}`);
   const by = record.deployments.findLast((one) => one.color === color && one.release === release);
-  return { release, id: by?.id ?? 'unknown' };
+  return { release, id: by?.id ?? 'unknown', digest: by?.digest ?? null };
 }
 
-function specOf(
-  config: ServiceConfig,
-  color: Color,
-  slot: number,
-  release: string,
-  deployment: string,
-  ports: Pick<Ports, 'gateway' | 'runtime' | 'addressOf'>,
-): ReplicaSpec {
-  const fill = (text: string) => text.replaceAll('{release}', () => release);
+/** What a replica is started for. */
+type Run = Pick<Deployment, 'release' | 'id' | 'digest'>;
+
+function specOf(config: ServiceConfig, color: Color, slot: number, { release, id, digest }: Run, address: string): ReplicaSpec {
+  const fill = (text: string) => fillRelease(text, release);
   return {
     service: config.name,
     color,
     slot,
-    address: ports.addressOf(config.name, color, slot),
+    address,
     release,
-    deployment,
+    deployment: id,
     command: config.command.map(fill),
     cwd: fill(config.cwd),
     env: Object.fromEntries(Object.entries(config.env).map(([name, value]) => [name, fill(value)])),
+    stop: config.stop,
+    container: digest === null ? null : { ...config.container, ...config.resources, image: digest, secrets: config.secrets },
   };
 }
 

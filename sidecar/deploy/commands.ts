@@ -1,14 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { type Color, otherColor, type Route } from '../../njs/route.ts';
+import { fillRelease } from '../config/release.ts';
 import { TurnoutError } from '../errors.ts';
+import type { ImageRequest } from '../runtime/runtime.ts';
 import { type Deployment, isEnd } from '../store/deployment.ts';
-import { previousRelease, runningDeployment } from '../store/record.ts';
+import { previousRun, type Run, runningDeployment } from '../store/record.ts';
 import { markOf } from '../watch/counts.ts';
 import type { Engine } from './engine.ts';
 import { type Observed, replicasOf } from './observed.ts';
 
 export interface DeployRequest {
   release: string;
+  /** Instead of the configured one; `{release}` is filled in. Null: the configured one. */
+  image: string | null;
+  /** Exactly which image, when it is known from before. Null: whatever `image` means now. */
+  digest: string | null;
   /** Deploy even if this release is live and healthy. */
   force: boolean;
   /** Wait for `promote` before the switch, whatever the configuration says. */
@@ -38,9 +44,10 @@ export class Commands {
       const { route } = observed;
       if (route === 'unknown')
         throw new TurnoutError('gateway-unusable', `the gateway does not tell the route of ${record.service}`);
-      const live = this.liveDeployment(observed, route, request.release);
-      if (live && !request.force) return { deployment: live, noop: true };
       this.adoptConfig();
+      const wanted = this.imageOf(request);
+      const live = this.liveDeployment(observed, route, request.release);
+      if (live && !request.force && (await this.isSameImage(live, wanted))) return { deployment: live, noop: true };
       const { replicas, promote, name } = this.engine.config();
       const traffic = await ports.gateway.traffic(name).catch(() => null);
       const { release, by } = request;
@@ -49,6 +56,8 @@ export class Commands {
         service: name,
         deployment: `${ports.clock.date().getTime().toString(36)}${randomBytes(2).toString('hex')}`,
         release,
+        image: wanted?.reference ?? null,
+        digest: wanted?.pinned ?? null,
         previous: route?.colors[route.active].release ?? null,
         color: this.idleColor(route),
         slots: Array.from({ length: replicas }, (_, index) => index + 1),
@@ -82,9 +91,9 @@ export class Commands {
       if (ready && slots.length > 0 && !this.isUntried(other)) return { route: await this.switchTo(other, { force: false, by }) };
     }
     this.refuseIfBusy();
-    const release = previousRelease(record);
-    if (release === null) throw new TurnoutError('nothing-to-roll-back-to', `${record.service} never served another release`);
-    return { deployment: (await this.deploy({ release, force: false, hold: false, by })).deployment };
+    const run = previousRun(record);
+    if (run === null) throw new TurnoutError('nothing-to-roll-back-to', `${record.service} never served another release`);
+    return { deployment: (await this.deploy({ ...run, force: false, hold: false, by })).deployment };
   }
 
   /** Lets a waiting deployment go on to the switch. */
@@ -143,6 +152,23 @@ export class Commands {
     const serving = replicasOf(observed, route.active).filter((one) => route.colors[route.active].slots.includes(one.slot));
     if (serving.length === 0 || serving.some((one) => !one.alive || one.health.state !== 'healthy')) return null;
     return this.engine.record.deployments.findLast((one) => one.release === release && one.color === route.active) ?? null;
+  }
+
+  /** Null: a process of this machine. */
+  private imageOf({ release, image, digest }: Pick<DeployRequest, 'image' | 'digest' | 'release'>): ImageRequest | null {
+    const { name, image: configured, pull } = this.engine.config();
+    if (configured === null) {
+      if (image === null) return null;
+      throw new TurnoutError('usage', `an image is given (${image}), but ${name} runs as a process`, {
+        hint: 'Leave the image out, or set `runtime: docker`.',
+      });
+    }
+    return { reference: fillRelease(image ?? configured, release), pinned: digest, pull };
+  }
+
+  /** The same label may mean another image by now. */
+  private async isSameImage(live: Run, wanted: ImageRequest | null): Promise<boolean> {
+    return wanted === null || live.digest === (await this.engine.ports.runtime.identify(wanted));
   }
 
   private refuseIfBusy(): void {

@@ -106,7 +106,8 @@ export class Conductor {
   }
 
   deployment(id: string): Deployment | null {
-    return this.record.deployments.find((one) => one.id === id) ?? null;
+    const found = this.record.deployments.find((one) => one.id === id);
+    return found ? this.observer.withProgress(found) : null;
   }
 
   /** Newest first. */
@@ -121,7 +122,8 @@ export class Conductor {
   async view(): Promise<ServiceView> {
     const observed = await this.observer.snapshot();
     const traffic = await this.ports.gateway.traffic(this.name).catch(() => null);
-    return viewOf(this.name, observed, traffic, this.record);
+    const view = viewOf(this.name, observed, traffic, this.record);
+    return { ...view, deployment: view.deployment && this.observer.withProgress(view.deployment) };
   }
 
   deploy(request: DeployRequest): Promise<{ deployment: Deployment; noop: boolean }> {
@@ -168,7 +170,14 @@ export class Conductor {
     if (this.started || route === 'unknown' || runningDeployment(this.record)) return;
     this.started = true;
     if (route !== null || this.record.flips.length > 0) return;
-    await this.commands.deploy({ release: this.config.release, force: false, hold: false, by: 'first start' });
+    await this.commands.deploy({
+      release: this.config.release,
+      image: null,
+      digest: null,
+      force: false,
+      hold: false,
+      by: 'first start',
+    });
   }
 
   /** A deployment whose story cannot be written any more is ended: traffic goes back to where it was. */

@@ -54,6 +54,8 @@ function trafficCame({ route, record, config, deployment, color, mine }: Running
 
 function start(running: Running): Step | null {
   const { route, observed, deployment, color, mine } = running;
+  // Before anybody has to go for it: an image that cannot be had must cost nothing.
+  if (deployment.image !== null && !observed.trial.prepared) return observed.busy ? null : { do: 'prepare' };
   const strangers = replicasOf(observed, color).length > mine.length || (mine.length === 0 && isNamed(route, color));
   if (strangers) return evict(running);
   const missing = deployment.slots.filter((slot) => !mine.some((one) => one.slot === slot));

@@ -44,7 +44,17 @@ function first<T>(items: readonly T[], of: (item: T) => Step | null): Step | nul
 
 function decideColor(known: Known, color: Color): Step | null {
   const { route } = known;
-  return route && takesTraffic(route, color) ? heal(known, route, color) : retireIdle(known, color);
+  return (route && takesTraffic(route, color) ? heal(known, route, color) : retireIdle(known, color)) ?? keep(known, color);
+}
+
+/**
+ * What has passed everything, the runtime may bring back by itself: after a reboot, or while the sidecar is dead. Not
+ * before: a release on trial that dies shall be seen dead.
+ */
+function keep({ observed, route, record }: Known, color: Color): Step | null {
+  if (!isNamed(route, color) || record.retiringSince[color] !== null) return null;
+  const replicas = replicasOf(observed, color).filter((one) => one.alive && one.kept === false);
+  return replicas.length === 0 ? null : { do: 'keep', color, replicas: replicas.map((one) => one.id) };
 }
 
 /** The color beside a running deployment: it serves, or it is what a bake goes back to and must not go away. */

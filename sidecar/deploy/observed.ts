@@ -30,10 +30,14 @@ export interface Observed {
   resting: ReadonlySet<string>;
 }
 
-export type TaskName = 'prove' | 'warm' | 'smoke' | HookName;
+export type TaskName = 'prepare' | 'prove' | 'warm' | 'smoke' | HookName;
 
 /** Progress that is not worth the journal: a restarted sidecar does it again. */
 export interface Trial {
+  /** Its image is here. */
+  prepared: boolean;
+  /** How far the image is on its way, in prose; '' when it is not. */
+  progress: string;
   /** It has answered through nginx. */
   proven: boolean;
   /** Why it has not, the last time it was tried; '' before that. */

@@ -40,6 +40,13 @@ export class Observer {
     this.bake?.watch.end();
   }
 
+  /** As everybody sees it: while an image is fetched, with how far that is. */
+  withProgress(deployment: Deployment): Deployment {
+    const { progress } = this.trials.of(runningDeployment(this.record));
+    const present = deployment.phase === 'starting' && progress !== '';
+    return present ? { ...deployment, message: progress } : deployment;
+  }
+
   /** Looks and changes nothing, for whoever asks meanwhile. */
   async snapshot(): Promise<Observed> {
     const { gateway, runtime, clock } = this.ports;

@@ -40,6 +40,9 @@ export class Performer {
       case 'smoke':
         this.engine.tasks.start(step.do, (signal) => this.engine.trials[step.do](this.required(deployment), signal));
         return false;
+      case 'prepare':
+        this.startPrepare(this.required(deployment));
+        return false;
       case 'hook':
         this.startHook(step.hook);
         return false;
@@ -141,6 +144,24 @@ export class Performer {
 
   private factsWithGap(deployment: Deployment) {
     return { ...this.engine.record.facts, longestGapMs: this.gaps.longest(deployment) };
+  }
+
+  private startPrepare(deployment: Deployment): void {
+    const { record, recorder, tasks, trials, log } = this.engine;
+    const of = { service: record.service, deployment: deployment.id };
+    tasks.start('prepare', async (signal) => {
+      try {
+        const digest = await trials.prepare(deployment, signal);
+        if (digest !== deployment.digest) await recorder.note({ kind: 'prepared', ...of, digest });
+        trials.prepared(deployment);
+        log.info({ deployment: deployment.id, image: deployment.image, digest }, 'image is here');
+      } catch (error) {
+        if (signal.aborted) return;
+        const message = this.engine.redact((error as Error).message);
+        await recorder.note({ kind: 'failing', ...of, reason: 'image-unavailable', message });
+        log.error({ deployment: deployment.id, image: deployment.image }, message);
+      }
+    });
   }
 
   private startHook(name: HookName): void {

@@ -5,12 +5,16 @@ export type HookName = 'beforeSwitch' | 'afterLive' | 'afterRollback';
 
 /** What decide() wants done next. Each is safe to repeat. */
 export type Step =
+  /** Fetch the image of the running deployment, and find out exactly which it is. */
+  | { do: 'prepare' }
   /** Start replicas of the running deployment in these slots of its color. */
   | { do: 'start'; color: Color; slots: number[] }
   /** Start the release that the route names again, in a slot whose replica died. */
   | { do: 'revive'; color: Color; slot: number }
   /** Stop a sick replica that is out of the route; it is started anew afterwards. */
   | { do: 'replace'; color: Color; slot: number }
+  /** Let the runtime itself start these replicas again after a crash or a reboot. */
+  | { do: 'keep'; color: Color; replicas: string[] }
   /** Let the route send the color's traffic to exactly these slots; `out` are those that shall return to it. */
   | { do: 'reroute'; color: Color; slots: number[]; out: number[]; why: string }
   /** Let the route name the new color's slots, not ready, so that only force can send traffic there. */
@@ -51,6 +55,8 @@ export function describeStep(step: Step): string {
       return `fail ${step.reason}`;
     case 'enter':
       return `enter ${step.phase}`;
+    case 'prepare':
+      return step.do;
     case 'hook':
       return `hook ${step.hook}`;
     default:

@@ -13,7 +13,15 @@ const PROVE_AGAIN = 100;
 /** Milliseconds for one warm-up request; what it answers does not matter. */
 const WARM_LIMIT = 10_000;
 
-const FRESH: Trial = { proven: false, proofFailure: '', warmed: false, smoked: false, smokeFailure: null };
+const FRESH: Trial = {
+  prepared: false,
+  progress: '',
+  proven: false,
+  proofFailure: '',
+  warmed: false,
+  smoked: false,
+  smokeFailure: null,
+};
 
 /** Asks the new color alone, through nginx, while nobody else does. Remembers how far one deployment has come. */
 export class Trials {
@@ -22,7 +30,7 @@ export class Trials {
 
   constructor(
     private readonly config: () => ServiceConfig,
-    private readonly ports: Pick<Ports, 'gateway' | 'clock'>,
+    private readonly ports: Pick<Ports, 'gateway' | 'clock' | 'runtime'>,
     private readonly redact: (text: string) => string,
   ) {}
 
@@ -32,6 +40,18 @@ export class Trials {
       this.present = FRESH;
     }
     return this.present;
+  }
+
+  /** Answers exactly which image it is; rejects when it cannot be had. */
+  async prepare(deployment: Deployment, signal: AbortSignal): Promise<string> {
+    const { image, digest } = deployment;
+    const request = { reference: image ?? '', pinned: digest, pull: this.config().pull };
+    const told = (progress: string) => this.note(deployment, { progress: this.redact(progress) });
+    return this.ports.runtime.prepare(request, told, signal);
+  }
+
+  prepared(deployment: Deployment): void {
+    this.note(deployment, { prepared: true, progress: '' });
   }
 
   /** One request for each replica: nginx' own failure marks, its own connections. */

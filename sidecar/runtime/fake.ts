@@ -1,7 +1,7 @@
 import { TurnoutError } from '../errors.ts';
 import { LineMatches } from './line-matches.ts';
 import type { Resources } from './resources.ts';
-import type { OutputMatches, Replica, ReplicaSpec, Runtime, Slot, StopOptions } from './runtime.ts';
+import type { ImageRequest, OutputMatches, Replica, ReplicaSpec, Runtime, Slot, StopOptions } from './runtime.ts';
 
 /** A runtime in memory, for tests that want to say what happens to its replicas. */
 export class FakeRuntime implements Runtime {
@@ -13,6 +13,8 @@ export class FakeRuntime implements Runtime {
   readonly #used = new Map<string, Resources>();
   #failingStart: { error: unknown } | null = null;
   #failingStop: { error: unknown } | null = null;
+  /** Which image each reference means. */
+  readonly images = new Map<string, string>();
   /** What the next sweep finds and ends. */
   strays: string[] = [];
 
@@ -78,9 +80,29 @@ export class FakeRuntime implements Runtime {
       startedAt: new Date().toISOString(),
       alive: true,
       exit: null,
+      kept: false,
     };
     this.replicas.set(place(spec), replica);
     return { ...replica };
+  }
+
+  async prepare({ reference, pinned }: ImageRequest): Promise<string> {
+    const found = pinned ?? this.images.get(reference);
+    if (found !== undefined) return found;
+    throw new TurnoutError('image-unavailable', `There is no image ${reference}`);
+  }
+
+  async identify({ reference, pinned }: ImageRequest): Promise<string | null> {
+    return pinned ?? this.images.get(reference) ?? null;
+  }
+
+  async prune(images: string[]): Promise<string[]> {
+    return images;
+  }
+
+  async keep(replica: Replica): Promise<void> {
+    const current = this.replicas.get(place(replica));
+    if (current?.id === replica.id) current.kept = true;
   }
 
   async stop(replica: Replica, { signal }: StopOptions): Promise<void> {

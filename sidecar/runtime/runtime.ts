@@ -16,11 +16,52 @@ export interface ReplicaSpec extends Slot {
   release: string;
   /** The id of the deployment that starts it; names its log file. */
   deployment: string;
+  /** Program and arguments. In a container an empty one means what the image says. */
   command: string[];
-  /** Absolute. */
+  /** Absolute. In a container the image decides: not used. */
   cwd: string;
   /** The service's own variables, on top of what the runtime hands over. Values may be secret: never log them. */
   env: Record<string, string>;
+  /** How it will be asked to end, for whoever ends it without us: a daemon that shuts down. */
+  stop: StopOptions;
+  /** Null: a process of this machine. */
+  container: ContainerSpec | null;
+}
+
+/** What a container gets beside a command and its environment. */
+export interface ContainerSpec {
+  /** As `prepare` has answered: exactly this image, whatever its tag means by now. */
+  image: string;
+  /** Handed over as /run/secrets/<name>: absolute paths of files that are read when the replica starts. */
+  secrets: Record<string, string>;
+  /** Cores; null: all of them. */
+  cpus: number | null;
+  /** Bytes; null: all there is. */
+  memory: number | null;
+  /** `user` or `uid:gid`; null: the image decides. */
+  user: string | null;
+  /** The root file system cannot be written; `tmpfs` and `volumes` can. */
+  readOnly: boolean;
+  /** Capabilities to take away, e.g. ALL. */
+  capDrop: string[];
+  /** Folders in memory, e.g. /tmp. */
+  tmpfs: string[];
+  /** `name:/path` or `/host/path:/path`, with `:ro` to forbid writing. */
+  volumes: string[];
+  /** A small init as process 1, which passes signals on and buries orphans. */
+  init: boolean;
+  /** What is kept of its output: so many files of so many bytes. */
+  log: { maxSize: number; maxFiles: number };
+}
+
+/** The image that a deployment wants. */
+export interface ImageRequest {
+  /** As people write it: `registry.example/backend:v2`. */
+  reference: string;
+  /** Exactly which, when an earlier deployment has found out; null: whatever `reference` means now. */
+  pinned: string | null;
+  /** `always` asks the registry each time, `missing` only when the image is not here, `never` not at all. */
+  pull: 'always' | 'missing' | 'never';
 }
 
 /** A replica that the runtime has started and not yet removed, dead or alive. */
@@ -34,6 +75,8 @@ export interface Replica extends Slot {
   alive: boolean;
   /** How it ended, as far as known: null while alive, and for one that ended while nobody watched. */
   exit: { code: number | null; signal: string | null } | null;
+  /** The runtime itself starts it again after a crash or a reboot: see `keep`. Null where no runtime could. */
+  kept: boolean | null;
 }
 
 export interface StopOptions {
@@ -56,10 +99,21 @@ export interface OutputMatches {
  * replica of the same deployment returns that one, and stopping one that is gone succeeds.
  */
 export interface Runtime {
+  /**
+   * Makes sure that the image is here, and answers exactly which it is: the same words mean the same image for ever.
+   * `told` hears how far it is, in prose, now and then. Rejects with `image-unavailable` that names the image.
+   */
+  prepare(image: ImageRequest, told: (progress: string) => void, signal: AbortSignal): Promise<string>;
+  /** Exactly which image a `prepare` of this would answer now, as far as that can be told without fetching it; null: it can't. */
+  identify(image: ImageRequest): Promise<string | null>;
+  /** Removes those of these images (as `prepare` answered them) that nothing runs; answers the ones that are gone. */
+  prune(images: string[]): Promise<string[]>;
   /** All replicas of this state folder, or of one service, dead ones included until they are stopped. */
   list(service?: string): Promise<Replica[]>;
   /** Rejects with `runtime-unusable` and leaves nothing behind when it cannot be started. Does not wait for health. */
   start(spec: ReplicaSpec): Promise<Replica>;
+  /** From now on the runtime itself starts it again after a crash or a reboot, until it is stopped. */
+  keep(replica: Replica): Promise<void>;
   /** Signal, then SIGKILL after the limit; resolves when the whole process tree is gone and the slot is free. */
   stop(replica: Replica, options: StopOptions): Promise<void>;
   /** The last `lines` lines of its output, oldest first; empty when it wrote nothing. */

@@ -65,6 +65,10 @@ export interface Deployment extends PhaseChange {
   id: string;
   service: string;
   release: string;
+  /** The image as people write it; null: a process of this machine. */
+  image: string | null;
+  /** Exactly which image: `name@sha256:...`, or the id of one that no registry knows. Null until that is known. */
+  digest: string | null;
   /** The release that served when it was accepted; null when there was none. */
   previous: string | null;
   color: Color;

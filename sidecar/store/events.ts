@@ -13,6 +13,10 @@ interface OfDeployment extends OfService {
 export interface Accepted extends OfDeployment {
   kind: 'accepted';
   release: string;
+  /** Absent in journals of versions that knew no images. */
+  image?: string | null;
+  /** Of a deployment that goes back to exactly this image. */
+  digest?: string | null;
   previous: string | null;
   color: Color;
   slots: number[];
@@ -20,6 +24,12 @@ export interface Accepted extends OfDeployment {
   by: string;
   /** Null: the gateway did not tell. */
   traffic: Mark | null;
+}
+
+/** The image is here. */
+export interface Prepared extends OfDeployment {
+  kind: 'prepared';
+  digest: string;
 }
 
 export interface PhaseEntered extends OfDeployment {
@@ -108,6 +118,7 @@ export interface Outcome extends OfService {
 
 export type JournalEvent =
   | Accepted
+  | Prepared
   | PhaseEntered
   | Failing
   | Promoted

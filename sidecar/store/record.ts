@@ -63,10 +63,16 @@ export function applyEvent(record: ServiceRecord, event: Written, moment: Moment
     case 'accepted': {
       const { deployment: id, service, release, previous, color, slots, promote, by, at } = event;
       const begun = { phase: 'starting' as const, reason: 'accepted', message: `${release} goes to ${color}`, since: at };
-      const named = { id, service, release, previous, color, slots, promote, by, startedAt: at, finishedAt: null };
+      const { image = null, digest = null } = event;
+      const named = { id, service, release, image, digest, previous, color, slots, promote, by, startedAt: at, finishedAt: null };
       record.deployments.push({ ...named, ...begun, steps: [begun], receipt: null });
       record.facts = { ...noFacts(), accepted: event.traffic };
       record.phaseSince = moment;
+      return;
+    }
+    case 'prepared': {
+      const deployment = deploymentOf(record, event.deployment);
+      if (deployment) deployment.digest = event.digest;
       return;
     }
     case 'phase': {
@@ -128,10 +134,20 @@ function deploymentOf(record: ServiceRecord, id: string): Deployment | undefined
   return record.deployments.findLast((one) => one.id === id);
 }
 
-/** The release that served before the present one; null when there was none. `rollback` goes there. */
-export function previousRelease(record: ServiceRecord): string | null {
-  const present = record.flips.at(-1)?.release;
-  return record.flips.findLast((flip) => flip.release !== null && flip.release !== present)?.release ?? null;
+/** What a deployment brought: a label, and of containers exactly which image. */
+export type Run = Pick<Deployment, 'release' | 'image' | 'digest'>;
+
+/** What served before, if it was another release or another image; null when nothing did. `rollback` goes there. */
+export function previousRun(record: ServiceRecord): Run | null {
+  const runs = record.flips.map((flip) => runOf(record, flip)).filter((run) => run !== null);
+  const present = runs.at(-1);
+  return runs.findLast((run) => run.release !== present?.release || run.digest !== present.digest) ?? null;
+}
+
+function runOf(record: ServiceRecord, { to, release, at }: Written<Flipped>): Run | null {
+  if (release === null) return null;
+  const by = record.deployments.findLast((one) => one.color === to && one.release === release && one.startedAt <= at);
+  return { release, image: by?.image ?? null, digest: by?.digest ?? null };
 }
 
 export interface HistoryEntry {

@@ -29,6 +29,8 @@ export async function makeSpec(over: Partial<ReplicaSpec> = {}): Promise<Replica
     command: fixture.serves,
     cwd: '/',
     env: {},
+    stop: { signal: 'SIGTERM', timeout: 5000 },
+    container: null,
     ...over,
   };
 }

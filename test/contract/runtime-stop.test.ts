@@ -50,7 +50,7 @@ describe('ProcessRuntime, stopping', () => {
   test('a start into the slot waits until the stop is through', async () => {
     const replica = await bench.startReady({ command: fixture.endsAfter(200) });
     const stopping = bench.runtime.stop(replica, { signal: 'SIGTERM', timeout: 10_000 });
-    const next = await bench.runtime.start({ ...replica, deployment: 'd2', command: fixture.serves, cwd: '/', env: {} });
+    const next = await bench.runtime.start(await bench.spec({ address: replica.address, deployment: 'd2' }));
     expect(ended).toHaveLength(1);
     await stopping;
     expect(await bench.runtime.list()).toEqual([next]);
@@ -113,6 +113,7 @@ describe('ProcessRuntime, stopping', () => {
         startedAt: new Date().toISOString(),
         alive: false,
         exit: null,
+        kept: null,
       };
       for (const wrong of [{ startTime: String(Number(identity.startTime) - 1) }, { bootId: 'of another boot' }]) {
         await bench.forge(forged, { ...identity, ...wrong });

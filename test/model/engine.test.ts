@@ -12,6 +12,20 @@ const config: ServiceConfig = {
   name: SERVICE,
   route: { host: '*', path: '/' },
   command: ['app'],
+  image: null,
+  pull: 'missing',
+  port: 8000,
+  secrets: {},
+  resources: { cpus: null, memory: null },
+  container: {
+    user: null,
+    readOnly: false,
+    capDrop: [],
+    tmpfs: [],
+    volumes: [],
+    init: true,
+    log: { maxSize: 1, maxFiles: 1 },
+  },
   cwd: '/',
   release: 'v1',
   replicas: 1,
@@ -119,7 +133,9 @@ async function perform(world: World, step: Action, number: number): Promise<void
     case 'deploy': {
       const release = `r${number}`;
       world.natures.set(release, step.nature);
-      await commands.deploy({ release, force: step.force, hold: step.hold, by: 'model' }).catch(ignore);
+      await commands
+        .deploy({ release, image: null, digest: null, force: step.force, hold: step.hold, by: 'model' })
+        .catch(ignore);
       return;
     }
     case 'abort':

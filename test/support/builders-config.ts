@@ -10,7 +10,7 @@ export type ServiceParts = Partial<Omit<ServiceConfig, 'health'>> & { health?: P
 
 export function serviceConfig({ health, ...parts }: ServiceParts = {}): ServiceConfig {
   const { envFile: _, ...defaults } = smallest();
-  const resolved = { name: 'backend', cwd: '/srv/app', env: {}, maxReplicas: 2, health: healthConfig(health) };
+  const resolved = { name: 'backend', image: null, cwd: '/srv/app', env: {}, maxReplicas: 2, health: healthConfig(health) };
   return { ...defaults, ...resolved, ...parts } as unknown as ServiceConfig;
 }
 

@@ -12,6 +12,8 @@ export function deployment(parts: Partial<Deployment> = {}): Deployment {
     id: 'new',
     service: 'backend',
     release: 'v2',
+    image: null,
+    digest: null,
     previous: 'v1',
     color: 'green',
     slots: [1],

@@ -48,6 +48,7 @@ export function replica(parts: Partial<Replica> = {}): Replica {
     startedAt: '2026-01-01T00:00:00.000Z',
     alive,
     exit: alive ? null : { code: 1, signal: null },
+    kept: null,
     ...parts,
   };
 }
@@ -80,5 +81,6 @@ export function observed(parts: Partial<Observed> = {}): Observed {
 
 /** Nothing was tried yet. */
 export function trial(parts: Partial<Trial> = {}): Trial {
-  return { proven: false, proofFailure: '', warmed: false, smoked: false, smokeFailure: null, ...parts };
+  const untried = { prepared: false, progress: '', proven: false, proofFailure: '' };
+  return { ...untried, warmed: false, smoked: false, smokeFailure: null, ...parts };
 }

@@ -4,7 +4,7 @@ import { TurnoutError } from '../../errors.ts';
 import type { ProcessIdentity } from '../../process-identity.ts';
 import { isAlive } from '../../process-identity.ts';
 import type { Resources } from '../resources.ts';
-import type { OutputMatches, Replica, ReplicaSpec, Runtime, StopOptions } from '../runtime.ts';
+import type { ImageRequest, OutputMatches, Replica, ReplicaSpec, Runtime, StopOptions } from '../runtime.ts';
 import { adoptStrays } from './adoption.ts';
 import type { OwnChild } from './child.ts';
 import { markOf } from './environment.ts';
@@ -64,6 +64,24 @@ export class ProcessRuntime implements Runtime {
     await this.#stopping.get(slotKey(spec));
     return this.#lock.run(spec, () => this.#startInto(spec));
   }
+
+  async prepare({ reference }: ImageRequest): Promise<string> {
+    throw new TurnoutError(
+      'image-unavailable',
+      `${reference} is an image, and processes of this machine are not run from images`,
+    );
+  }
+
+  async identify(): Promise<null> {
+    return null;
+  }
+
+  async prune(): Promise<string[]> {
+    return [];
+  }
+
+  /** Whoever starts a process again is the sidecar. */
+  async keep(): Promise<void> {}
 
   async stop(replica: Replica, options: StopOptions): Promise<void> {
     await this.#adopt();

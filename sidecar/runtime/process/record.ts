@@ -27,7 +27,7 @@ export type ReplicaRecord = z.infer<typeof schema>;
 
 export function toReplica(record: ReplicaRecord, alive: boolean, exit: Replica['exit']): Replica {
   const { id, service, color, slot, address, release, deployment, startedAt } = record;
-  return { id, service, color, slot, address, release, deployment, startedAt, alive, exit };
+  return { id, service, color, slot, address, release, deployment, startedAt, alive, exit, kept: null };
 }
 
 const FILE = /^(blue|green)-\d+\.json$/;

@@ -34,7 +34,9 @@ describe('a deployment', () => {
     const answer = await post('deployments', { release: 'v2' });
     expect(answer).toMatchObject({ status: 202, headers: { location: '/v1/deployments/d2' } });
     expect(JSON.parse(answer.body)).toMatchObject({ id: 'd2', release: 'v2', noop: false });
-    expect(api.backend.asked).toEqual([['deploy', { release: 'v2', force: false, hold: false, by: 'api' }]]);
+    expect(api.backend.asked).toEqual([
+      ['deploy', { release: 'v2', image: null, digest: null, force: false, hold: false, by: 'api' }],
+    ]);
   });
 
   test('of the release that is live says so', async () => {

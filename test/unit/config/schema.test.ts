@@ -1,3 +1,4 @@
+import { homedir } from 'node:os';
 import { expect, test } from 'vitest';
 import { load, refusal, service, top } from './temp.ts';
 
@@ -11,32 +12,30 @@ test.each([
   'pause: { limit: 30s }',
   'maintenance: none',
   'strategy: blue-green',
-  'resources: {}',
-  'secrets: {}',
   'scaling: none',
-  'image: "a/${TAG}"',
-  'pull: missing',
-  'port: 8000',
   'buffering: on',
 ])('%s is known, but does not work yet', async (line) => {
   expect(await refusal(service(line))).toEqual([expect.stringMatching(NOT_YET)]);
 });
 
-test.each(['docker: {}', 'gateway: { tls: none }', 'gateway: { trustedProxies: [] }'])(
-  '%s is known, but does not work yet',
-  async (line) => {
-    expect(await refusal(top(line))).toEqual([expect.stringMatching(NOT_YET)]);
-  },
-);
+test.each(['gateway: { tls: none }', 'gateway: { trustedProxies: [] }'])('%s is known, but does not work yet', async (line) => {
+  expect(await refusal(top(line))).toEqual([expect.stringMatching(NOT_YET)]);
+});
 
 test('ports may reach from the first that needs no root to the last below the ephemeral range', async () => {
   expect((await load(top('ports: 1024-8000', 'gateway: { listen: 80 }'))).ports).toEqual({ from: 1024, to: 8000 });
 });
 
 test.each([
-  ['runtime: docker', /^turnout.yaml:1:10: found "docker", expected process .*does not work yet/],
+  ['runtime: podman', /^turnout.yaml:1:10: found "podman", expected process or docker$/],
+  ['runtime: docker', /^turnout.yaml:3:3: the key "image" is missing, expected an image such as .* \(runtime: docker\)$/],
+  ['docker: { subnet: 10.0.0.1/24 }', /^turnout.yaml:1:19: found "10.0.0.1\/24", expected an IPv4 network of 16 to 28 bits/],
+  ['docker: { subnet: 10.0.0.0/8 }', /^turnout.yaml:1:19: found "10.0.0.0\/8", expected an IPv4 network of 16 to 28 bits/],
+  ['docker: { host: somewhere:2376 }', /^turnout.yaml:1:17: found "somewhere:2376", expected none or a port/],
+  ['docker: { prune: daily }', /^turnout.yaml:1:18: found "daily", expected none or the five fields of cron/],
+  ['docker: { registryAuth: { "bad name": { username: a, passwordFile: b } } }', /^turnout.yaml:1:\d+: found .*expected /],
   ['gateway: { control: 127.0.0.1:9000 }', /^turnout.yaml:1:21: found "127.0.0.1:9000", expected unix .*does not work yet/],
-  ['gateway: { managed: false }', /^turnout.yaml:1:21: found false, expected true .*does not work yet/],
+  ['gateway: { managed: maybe }', /^turnout.yaml:1:21: found "maybe", expected true or false$/],
   ['gateway: { workers: 65 }', /^turnout.yaml:1:21: found 65, expected auto or a whole number from 1 to 64$/],
   ['gateway: { workers: many }', /^turnout.yaml:1:21: found "many", expected auto or/],
   ['gateway: { listen: localhost:80 }', /^turnout.yaml:1:20: found "localhost:80", expected a port such as/],
@@ -140,4 +139,78 @@ test('maxReplicas is at least replicas, and two when left out', async () => {
   expect(await refusal(service('replicas: 3', 'maxReplicas: 2'))).toEqual([
     'turnout.yaml:6:18: found maxReplicas 2 with replicas 3, expected at least 3',
   ]);
+});
+
+test.each([
+  ['image: "backend:${TAG}"', /^turnout.yaml:3:\d+: found "backend:\$\{TAG\}", expected text without \$\{/],
+  ['image: Backend', /^turnout.yaml:3:\d+: found "Backend", expected an image such as/],
+  ['pull: often', /^turnout.yaml:3:\d+: found "often", expected always, missing or never$/],
+  ['port: 0', /^turnout.yaml:3:\d+: found 0, expected a whole number from 1 to 65535$/],
+  ['resources: { memory: 512 }', /^turnout.yaml:3:\d+: found 512, expected an amount of memory .*the unit is missing/],
+  ['secrets: { a/b: file }', /^turnout.yaml:3:\d+: found .*expected names of letters, digits and _ . -/],
+  ['container: { tmpfs: [tmp] }', /^turnout.yaml:3:\d+: found "tmp", expected a folder in memory: an absolute path/],
+  ['container: { volumes: ["data:there"] }', /^turnout.yaml:3:\d+: found "data:there", expected a volume such as/],
+  ['container: { capDrop: [all] }', /^turnout.yaml:3:\d+: found "all", expected a capability such as ALL/],
+])('%s of a service is refused', async (line, expected) => {
+  expect(
+    await refusal(
+      `runtime: docker\nservices:\n  backend: { image: a, health: none }\n`.replace(
+        'image: a',
+        line.startsWith('image') ? line : `image: a, ${line}`,
+      ),
+    ),
+  ).toEqual([expect.stringMatching(expected)]);
+});
+
+test.each(['secrets: { key: file }', 'resources: { cpus: 1 }', 'container: { readOnly: true }'])(
+  '%s is refused where nothing runs in a container',
+  async (line) => {
+    const expected = /^turnout.yaml:5:5: found the key "\w+", expected it with runtime: docker only$/;
+    expect(await refusal(service(line))).toEqual([expect.stringMatching(expected)]);
+  },
+);
+
+test('without a command nothing can run as a process', async () => {
+  const expected =
+    /^turnout.yaml:2:3: the key "command" is missing, expected a list such as \[node, server.js\] \(runtime: process\)$/;
+  expect(await refusal('services:\n  backend:\n    health: /health\n')).toEqual([expect.stringMatching(expected)]);
+});
+
+const CONTAINERS = `runtime: docker
+docker:
+  host: tcp://127.0.0.1:2376
+  tls: certs
+  subnet: 10.1.0.0/24
+  registryAuth: { registry.example:5000: { username: ci, passwordFile: ci.password } }
+services:
+  backend: { image: "registry.example/backend:{release}", health: /health, secrets: { key: secrets/key }, resources: { cpus: 50%, memory: 64m } }
+`;
+
+test('containers need an image and no command; paths are relative to the file', async () => {
+  const { runtime, docker, services } = await load(CONTAINERS);
+  expect(runtime).toBe('docker');
+  expect(docker).toMatchObject({ host: { host: '127.0.0.1', port: 2376 }, subnet: { address: '10.1.0.0', bits: 24 } });
+  expect(docker.tls).toMatch(/^\/.*\/certs$/);
+  expect(docker.registryAuth).toEqual({
+    registries: { 'registry.example:5000': { username: 'ci', passwordFile: expect.stringMatching(/^\/.*\/ci.password$/) } },
+  });
+  expect(services[0]).toMatchObject({
+    command: [],
+    port: 8000,
+    pull: 'missing',
+    resources: { cpus: 0.5, memory: 64 * 1024 ** 2 },
+  });
+  expect(services[0]?.secrets.key).toMatch(/^\/.*\/secrets\/key$/);
+});
+
+test('the home folder may be written as ~ for the Docker config', async () => {
+  const { docker } = await load(CONTAINERS.replace(/registryAuth: .*/, 'registryAuth: ~/.docker/config.json'));
+  expect(docker.registryAuth).toEqual({ file: `${homedir()}/.docker/config.json` });
+});
+
+test('a subnet needs room for every slot beside the quarter that is left to Docker', async () => {
+  const tooSmall = CONTAINERS.replace('10.1.0.0/24', '10.1.0.0/28').replace('health: /health', 'health: /health, maxReplicas: 6');
+  const expected =
+    /^turnout.yaml:5:11: found the subnet 10.1.0.0\/28, which has room for 11 slots, expected a larger one: 12 are needed/;
+  expect(await refusal(tooSmall)).toEqual([expect.stringMatching(expected)]);
 });

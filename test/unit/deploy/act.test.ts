@@ -46,6 +46,8 @@ async function runtimeWith(...slots: number[]): Promise<Spied> {
     command: ['x'],
     cwd: '/',
     env: {},
+    stop: config.stop,
+    container: null,
   };
   for (const slot of slots) await runtime.start({ ...spec, slot, address: `127.0.0.1:2000${slot}` });
   runtime.specs.length = 0;
@@ -66,6 +68,8 @@ describe('start', () => {
         command: ['run', '--release=v2'],
         cwd: '/srv/v2',
         env: { LABEL: 'app-v2', PLAIN: 'x' },
+        stop: config.stop,
+        container: null,
       },
     ]);
   });

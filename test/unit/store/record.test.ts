@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { applyEvent, historyOf, previousRelease, runningDeployment } from '../../../sidecar/store/record.ts';
+import { applyEvent, historyOf, previousRun, runningDeployment } from '../../../sidecar/store/record.ts';
 import { event, record, recordAfter, written } from '../../support/builders-record.ts';
 
 const { accepted, phase, failing, flip, retiring, retired } = event;
@@ -119,8 +119,8 @@ describe('what is remembered of a deployment', () => {
 
 describe('the release before', () => {
   test('is none until a second one has served', () => {
-    expect(previousRelease(record())).toBeNull();
-    expect(previousRelease(recordAfter(flip('blue', 'v1')))).toBeNull();
+    expect(previousRun(record())).toBeNull();
+    expect(previousRun(recordAfter(flip('blue', 'v1')))).toBeNull();
   });
 
   test('is the other one, however often it goes forth and back', () => {
@@ -132,16 +132,16 @@ describe('the release before', () => {
       ['blue', 'v1', 'v2'],
     ] as const) {
       flips.push(flip(color, release));
-      expect(previousRelease(recordAfter(...flips))).toBe(before);
+      expect(previousRun(recordAfter(...flips))?.release).toBe(before);
     }
   });
 
   test('is the last one that differs, when a release was deployed again', () => {
-    expect(previousRelease(recordAfter(flip('blue', 'v1'), flip('green', 'v2'), flip('blue', 'v2')))).toBe('v1');
+    expect(previousRun(recordAfter(flip('blue', 'v1'), flip('green', 'v2'), flip('blue', 'v2')))?.release).toBe('v1');
   });
 
   test('is never one without a name', () => {
-    expect(previousRelease(recordAfter(flip('blue', 'v1'), flip('green', null), flip('blue', 'v2')))).toBe('v1');
+    expect(previousRun(recordAfter(flip('blue', 'v1'), flip('green', null), flip('blue', 'v2')))?.release).toBe('v1');
   });
 });
 

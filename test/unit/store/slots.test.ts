@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:net';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { Slots } from '../../../sidecar/store/slots.ts';
 import { config, type ServiceParts, serviceConfig } from '../../support/builders-config.ts';
 import { freePort } from '../../support/processes.ts';
@@ -111,4 +111,38 @@ test('a slot that nobody has is a mistake that is told', async () => {
   const slots = await allocate(['backend']);
   expect(() => slots.address('backend', 'blue', 3)).toThrow('slot 3 of blue of backend was never allocated');
   expect(() => slots.address('other', 'blue', 1)).toThrow('slot 1 of blue of other was never allocated');
+});
+
+describe('of containers', () => {
+  const subnet = { address: '10.9.8.0', bits: 26 };
+
+  function inContainers(names: string[], parts: ServiceParts = {}, net = subnet): Promise<Slots> {
+    const services = names.map((name) => serviceConfig({ ...parts, name, image: 'a' }));
+    const { docker } = config();
+    return Slots.allocate(config({ state, runtime: 'docker', docker: { ...docker, subnet: net }, services }));
+  }
+
+  test('the slots lie behind the quarter that Docker hands out by itself', async () => {
+    const slots = await inContainers(['backend'], { port: 3000 });
+    expect(addresses(slots, 'backend')).toEqual(['10.9.8.16:3000', '10.9.8.18:3000', '10.9.8.17:3000', '10.9.8.19:3000']);
+  });
+
+  test('a new service moves nobody; another port of the application moves no address', async () => {
+    const before = addresses(await inContainers(['backend']), 'backend');
+    const after = addresses(await inContainers(['api', 'backend'], { port: 81 }), 'backend');
+    expect(after).toEqual(before.map((address) => address.replace(':8000', ':81')));
+  });
+
+  test('another subnet or another runtime gives every slot a new place', async () => {
+    await inContainers(['backend']);
+    const moved = await inContainers(['backend'], {}, { address: '10.1.0.0', bits: 24 });
+    expect(moved.address('backend', 'blue', 1)).toBe('10.1.0.64:8000');
+    expect((await allocate(['backend'])).address('backend', 'blue', 1)).toMatch(/^127\.0\.0\.1:/);
+    expect((await inContainers(['backend'])).address('backend', 'blue', 1)).toBe('10.9.8.16:8000');
+  });
+
+  test('a subnet that is full says so', async () => {
+    const tooMany = inContainers(['backend', 'api'], { maxReplicas: 12 });
+    await expect(tooMany).rejects.toThrow(/the subnet 10\.9\.8\.0\/26 has no address left for api/);
+  });
 });
