@@ -93,6 +93,7 @@ function bundle(esbuild, root, outdir) {
     outdir,
     platform: 'node',
     target: 'node20',
+    plugins: [withoutSsh],
     // What a verb imports dynamically is loaded by that verb alone.
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',
@@ -123,6 +124,18 @@ function bundle(esbuild, root, outdir) {
   });
   return allSettled([sidecar, njs]);
 }
+
+/** What dockerode brings along for Docker over ssh and for BuildKit sessions: megabytes, a native addon, and never called. */
+const withoutSsh = {
+  name: 'without-ssh',
+  setup(builder) {
+    builder.onResolve({ filter: /^(ssh2|@grpc\/grpc-js|@grpc\/proto-loader|protobufjs)$/ }, ({ path }) => ({
+      path,
+      namespace: 'left-out',
+    }));
+    builder.onLoad({ filter: /.*/, namespace: 'left-out' }, () => ({ contents: 'module.exports = {};', loader: 'js' }));
+  },
+};
 
 /** The first failure counts, but only once nothing writes any more. */
 async function allSettled(promises) {

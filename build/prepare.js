@@ -7,8 +7,8 @@ import { ensurePackages } from './packages.js';
 /** The repository's root, wherever the command was called from and through whichever link. */
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
-/** What each verb does with nginx: `needed` ends without one, `wanted` goes on and is told why there is none. */
-const NGINX = { up: 'needed', doctor: 'wanted', lint: 'wanted', render: 'wanted' };
+/** What each verb does with nginx: `needed` ends without one, `wanted` goes on and is told why there is none (`up` may not need it). */
+const NGINX = { up: 'wanted', doctor: 'wanted', lint: 'wanted', render: 'wanted' };
 
 export function log(line) {
   process.stderr.write(`turnout: ${line}\n`);

@@ -47,7 +47,10 @@ async function respond(r: NginxHTTPRequest): Promise<Answer> {
 
 function health(): Answer {
   const versions = { nginx: ngx.version, njs: njs.version, turnout: TURNOUT_VERSION };
-  return { status: 200, body: { status: 'healthy', versions, worker: process.pid } };
+  return {
+    status: 200,
+    body: { status: 'healthy', versions, worker: process.pid, configuration: turnout_installed.configuration },
+  };
 }
 
 function routes(): Answer {

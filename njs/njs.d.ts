@@ -13,4 +13,7 @@ declare const turnout_gateway: {
   services: { [name: string]: { [set: string]: true } };
 };
 
+/** Preloaded from `rendered/installed.json`: which configuration this worker runs with. */
+declare const turnout_installed: { configuration: string };
+
 declare const TURNOUT_VERSION: string;

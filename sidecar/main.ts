@@ -10,10 +10,15 @@ import { formatAddress } from './config/address.ts';
 import type { Config, ServiceConfig } from './config/config.ts';
 import { loadConfig } from './config/load.ts';
 import { redact } from './config/redact.ts';
+import { formatSubnet } from './config/subnet.ts';
 import { Conductor } from './deploy/conductor.ts';
 import { Fleet, type Reloaded } from './deploy/fleet.ts';
 import type { Ports } from './deploy/ports.ts';
 import { GatewayClient } from './gateway/client.ts';
+import type { GatewayContainer } from './gateway/container.ts';
+import { ContainerHost } from './gateway/container-host.ts';
+import { ForeignHost } from './gateway/foreign-host.ts';
+import type { GatewayHost } from './gateway/host.ts';
 import { gatewayFolder, installGateway, type NginxHome } from './gateway/install.ts';
 import { assertFree, GatewaySupervisor } from './gateway/supervisor.ts';
 import { check } from './health/check.ts';
@@ -22,6 +27,8 @@ import { webhookEvent } from './hooks/webhook-event.ts';
 import { Webhooks } from './hooks/webhooks.ts';
 import type { Log } from './log.ts';
 import { ProcessRuntime } from './runtime/process/process-runtime.ts';
+import type { Runtime } from './runtime/runtime.ts';
+import { unneededImages } from './store/images.ts';
 import { Journal } from './store/journal.ts';
 import { loadRecords } from './store/load.ts';
 import { lockState } from './store/lock.ts';
@@ -70,12 +77,13 @@ export async function startSidecar(first: Config, nginx: NginxHome, env: NodeJS.
     undo.push(() => api.close());
 
     const folder = gatewayFolder(config.state);
-    const changed = await installGateway(config, addressOf, nginx);
-    const supervisor = new GatewaySupervisor(folder, config.gateway.listen, clock, log);
-    const runtime = new ProcessRuntime({ state: config.state, env });
-    await supervisor.start(changed);
+    const { runtime, container, close } = await makeRuntime(config, env, log);
+    undo.push(close);
+    const host = makeHost(config, nginx, container, log);
+    const changed = await installGateway(config, addressOf, nginx, host);
+    await host.start(changed);
     undo.push(async () => {
-      await supervisor.stop();
+      if (!(await host.stop())) return;
       await Promise.all((await runtime.list()).map((replica) => runtime.stop(replica, stopOf(replica.service))));
     });
 
@@ -101,9 +109,10 @@ export async function startSidecar(first: Config, nginx: NginxHome, env: NodeJS.
       make: (service) => new Conductor({ config: service, record: records(service.name), ports, log, redact: clean }),
       apply: async (next, limit) => {
         // nginx -t does not look: a master that cannot bind keeps the old configuration, and a restart has none.
-        if (!isDeepStrictEqual(next.gateway.listen, config.gateway.listen)) await assertFree(next.gateway.listen);
+        const moves = !isDeepStrictEqual(next.gateway.listen, config.gateway.listen);
+        if (moves && next.gateway.managed) await assertFree(next.gateway.listen);
         slots = await Slots.allocate(next);
-        if (await installGateway(next, addressOf, nginx)) await supervisor.reload(limit, next.gateway.listen);
+        if (await installGateway(next, addressOf, nginx, host)) await host.reload(limit, next.gateway.listen);
       },
       forget: (service) => forgetService(service, runtime, gateway),
       log,
@@ -113,6 +122,7 @@ export async function startSidecar(first: Config, nginx: NginxHome, env: NodeJS.
 
     const sweep = cron.schedule(SWEEP, () => sweepStrays(runtime, log), { noOverlap: true });
     undo.push(async () => sweep.destroy());
+    undo.push(pruning(config, runtime, () => fleet.conductors, log));
     const reload = async (options: { remove: boolean }) => {
       const next = await loadConfig(config.file, env);
       secrets.push(...next.secrets);
@@ -136,7 +146,58 @@ export async function startSidecar(first: Config, nginx: NginxHome, env: NodeJS.
   }
 }
 
-async function sweepStrays(runtime: ProcessRuntime, log: Log): Promise<void> {
+/** What the configuration says about where replicas run; `container` is how a gateway is reached that runs beside them. */
+async function makeRuntime(config: Config, env: NodeJS.ProcessEnv, log: Log) {
+  const { docker, state } = config;
+  if (config.runtime === 'process') {
+    return { runtime: new ProcessRuntime({ state, env }), container: null, close: async () => undefined };
+  }
+  // Loaded by those alone who run containers.
+  const { DockerRuntime, GatewayContainer, ensureNetwork, removeNetwork } = await import('./runtime/docker/index.ts');
+  const { managed } = config.gateway;
+  // Whoever brings the gateway up brings the network up, too.
+  const made = managed && (await ensureNetwork(docker));
+  if (made) log.info({ network: docker.network, subnet: formatSubnet(docker.subnet) }, 'network made');
+  const runtime = new DockerRuntime({ docker, log });
+  const container = managed ? null : new GatewayContainer(docker);
+  const close = async () => {
+    await Promise.all([runtime.close(), container?.close()]);
+    if (managed) await removeNetwork(docker);
+  };
+  return { runtime, container, close };
+}
+
+function makeHost(config: Config, nginx: NginxHome, container: GatewayContainer | null, log: Log): GatewayHost {
+  const folder = gatewayFolder(config.state);
+  const { managed, listen: address } = config.gateway;
+  if (managed) return new GatewaySupervisor(folder, nginx.command, address, systemClock, log);
+  return container ? new ContainerHost(folder, container, systemClock, log) : new ForeignHost(folder, log);
+}
+
+/** Images that nothing can need any more go when `docker.prune` says so. Answers how to end that. */
+function pruning(
+  { runtime: kind, docker }: Config,
+  runtime: Runtime,
+  conductors: () => Conductor[],
+  log: Log,
+): () => Promise<void> {
+  if (kind === 'process' || docker.prune === null) return async () => undefined;
+  const task = cron.schedule(
+    docker.prune,
+    async () => {
+      try {
+        const images = await runtime.prune(unneededImages(conductors().map((conductor) => conductor.record)));
+        if (images.length > 0) log.info({ images }, 'images that nothing needs any more are removed');
+      } catch (error) {
+        log.warn({ error: (error as Error).message }, 'removing images failed');
+      }
+    },
+    { noOverlap: true },
+  );
+  return async () => void task.destroy();
+}
+
+async function sweepStrays(runtime: Runtime, log: Log): Promise<void> {
   try {
     const ended = await runtime.sweep();
     if (ended.length > 0) log.warn({ ended }, 'processes that belonged to nothing are ended');
@@ -145,7 +206,7 @@ async function sweepStrays(runtime: ProcessRuntime, log: Log): Promise<void> {
   }
 }
 
-async function forgetService(service: ServiceConfig, runtime: ProcessRuntime, gateway: GatewayClient): Promise<void> {
+async function forgetService(service: ServiceConfig, runtime: Runtime, gateway: GatewayClient): Promise<void> {
   const replicas = await runtime.list(service.name);
   await Promise.all(replicas.map((replica) => runtime.stop(replica, service.stop)));
   await gateway.forget(service.name);

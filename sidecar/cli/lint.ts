@@ -6,8 +6,10 @@ import type { Address, Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { TurnoutError } from '../errors.ts';
 import { gatewayFolder, installScripts, type NginxHome, test, write } from '../gateway/install.ts';
+import { INSTALLED, installedText } from '../gateway/installed.ts';
 import { ownerOf } from '../gateway/owner.ts';
 import { render } from '../gateway/render.ts';
+import { compareWithCompose } from './compose-file.ts';
 import { type Common, configFile } from './context.ts';
 import { DONE } from './exit.ts';
 import { foundNginx } from './nginx-home.ts';
@@ -20,6 +22,8 @@ export async function lint(options: Common): Promise<number> {
   const file = configFile(options);
   const config = await loadConfig(file, process.env);
   checkSockets(file, config);
+  const together = config.runtime === 'docker' && !config.gateway.managed;
+  const compose = together ? await compareWithCompose(config, process.env) : null;
   const nginx = foundNginx(process.env);
   await withScratch(async (folder) => {
     const addressOf = await slotAddresses(config, folder, 'if-readable');
@@ -27,10 +31,11 @@ export async function lint(options: Common): Promise<number> {
   });
   const services = config.services.map(({ name }) => name);
   if (options.json) {
-    printJson({ file: config.file, valid: true, services, nginx: nginx ? 'accepted' : 'not-checked' });
+    printJson({ file: config.file, valid: true, services, compose, nginx: nginx ? 'accepted' : 'not-checked' });
     return DONE;
   }
   print(`${file} is valid: ${services.length} service${services.length === 1 ? '' : 's'}`);
+  if (compose) print(`${compose} gives the network ${config.docker.network} the same addresses`);
   if (!nginx) print("nginx' own check (nginx -t) was left out: no nginx with njs was found, see `turnout doctor`");
   return DONE;
 }
@@ -66,6 +71,7 @@ async function testInside(
     const private_ = { ...config, gateway: { ...config.gateway, listen } };
     for (const [name, text] of Object.entries(render(private_, addressOf, machine)))
       await write(join(conf, 'rendered', name), text);
+    await write(join(conf, INSTALLED), installedText('conf-lint'));
     await test(nginx.command, folder, conf).catch((thrown) => {
       const { code, message, hint } = TurnoutError.from(thrown);
       throw new TurnoutError(code, message.replaceAll(`${conf}/`, ''), { hint, cause: thrown });

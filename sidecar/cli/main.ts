@@ -61,6 +61,9 @@ function createProgram(run: (verb: Verb) => Promise<void>): Command {
   verb('doctor', 'looks at everything that Turnout needs, says what is wrong and what to do; changes nothing').action(
     (options: Common) => run(async () => (await import('./doctor.ts')).doctor(options)),
   );
+  verb('healthcheck', "does the sidecar answer? for a container's health check").action((options: Common) =>
+    run(async () => (await import('./healthcheck.ts')).healthcheck(options)),
+  );
   verb('version', 'the version of Turnout').action((options: Common) =>
     run(async () => {
       if (options.json) printJson({ turnout: TURNOUT_VERSION });

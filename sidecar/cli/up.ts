@@ -1,3 +1,4 @@
+import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { TurnoutError } from '../errors.ts';
 import type { NginxHome } from '../gateway/install.ts';
@@ -6,6 +7,9 @@ import { startSidecar } from '../main.ts';
 import { type Common, configFile } from './context.ts';
 import { INTERRUPTED } from './exit.ts';
 import { foundNginx } from './nginx-home.ts';
+
+/** Where the official image has it. */
+const DEFAULT_MODULE = '/usr/lib/nginx/modules/ngx_http_js_module.so';
 
 /** npm passes a Ctrl-C on that the terminal has sent already: only one that comes later than this forces. */
 const TWICE = 1000;
@@ -23,7 +27,7 @@ export async function up(options: Common): Promise<number> {
   const asked = endSignal();
   let reload: () => void = () => undefined;
   process.on('SIGHUP', () => reload());
-  const sidecar = await startSidecar(config, nginxHome(process.env), process.env, log);
+  const sidecar = await startSidecar(config, nginxHome(config, process.env), process.env, log);
   reload = () => {
     // What was refused is in the log with its reason; the old configuration stays in force.
     sidecar.reload({ remove: false }).catch((error: Error) => log.error({ error: error.message }, 'reload refused'));
@@ -50,9 +54,14 @@ function endSignal(): Promise<string> {
   });
 }
 
-function nginxHome(env: NodeJS.ProcessEnv): NginxHome {
+/** A gateway that runs elsewhere has its own nginx; what the image's maker knows of that stands in the environment. */
+function nginxHome(config: Config, env: NodeJS.ProcessEnv): NginxHome {
+  const { TURNOUT_GATEWAY_MODULE: module = DEFAULT_MODULE, TURNOUT_GATEWAY_VERSION: version = '', TURNOUT_HOME: home } = env;
+  if (!config.gateway.managed && home) return { command: [], module, version, home };
   const found = foundNginx(env);
   if (found) return found;
+  if (env.TURNOUT_NGINX_PROBLEM)
+    throw new TurnoutError('gateway-unusable', env.TURNOUT_NGINX_PROBLEM, { hint: 'See `turnout doctor`.' });
   throw new TurnoutError('gateway-unusable', 'the bootstrap has not said which nginx to use', {
     hint: 'Start Turnout by build/turnout.js.',
   });

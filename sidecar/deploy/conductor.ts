@@ -34,7 +34,8 @@ export class Conductor {
   private readonly performer: Performer;
   private readonly recorder: Recorder;
   private readonly tasks: Tasks;
-  private readonly record: ServiceRecord;
+  /** To read; only its conductor writes it. */
+  readonly record: ServiceRecord;
   private readonly ports: Ports;
   private readonly log: Log;
   private readonly stopListening: () => void;

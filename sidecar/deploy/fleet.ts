@@ -86,7 +86,10 @@ export class Fleet {
 
   /** What cannot change while the sidecar runs. */
   private refuseFixed(next: Config): void {
-    const fixed = (config: Config) => ({ state: config.state, runtime: config.runtime, 'api.listen': config.api.listen });
+    const fixed = ({ state, runtime, docker, gateway, api }: Config) => {
+      const always = { state, runtime, 'api.listen': api.listen, 'gateway.managed': gateway.managed };
+      return runtime === 'docker' ? { ...always, docker } : always;
+    };
     const now = fixed(this.config);
     const wrong = Object.entries(fixed(next)).filter(([key, value]) => !isDeepStrictEqual(value, now[key as keyof typeof now]));
     if (wrong.length === 0) return;

@@ -1,16 +1,18 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmod, chown, cp, lchown, mkdir, readdir, readFile, readlink, rename, rm, symlink, writeFile } from 'node:fs/promises';
+import { chmod, chown, cp, lchown, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { TurnoutError } from '../errors.ts';
+import type { GatewayHost } from './host.ts';
+import { configuration, INSTALLED, installedText } from './installed.ts';
 import { type Owner, ownerOf } from './owner.ts';
 import { type AddressOf, render, variablePart } from './render.ts';
 import { startScript } from './start-script.ts';
 
-/** The nginx that was found at start, and where Turnout's own files are. */
+/** The nginx that the configuration is for, and where Turnout's own files are. */
 export interface NginxHome {
-  /** The words that start nginx. */
+  /** The words that start nginx; none where it is started elsewhere. */
   command: string[];
   /** Absolute path of ngx_http_js_module.so; '' when njs is compiled in. */
   module: string;
@@ -29,26 +31,35 @@ export function gatewayFolder(state: string): string {
  * content, is tested by `nginx -t` there, and comes into force by one rename: nothing is ever half-installed. Answers
  * whether anything changed; rejects with `nginx-refused` and nginx' own words otherwise.
  */
-export async function installGateway(config: Config, addressOf: AddressOf, nginx: NginxHome): Promise<boolean> {
+export async function installGateway(
+  config: Config,
+  addressOf: AddressOf,
+  nginx: NginxHome,
+  host: Pick<GatewayHost, 'test'>,
+): Promise<boolean> {
   const folder = gatewayFolder(config.state);
   const owner = await ownerOf(config.state);
   for (const name of ['', 'routes', 'tmp']) await makeFolder(join(folder, name), owner);
-  const machine = { module: nginx.module, version: nginx.version, user: owner?.user ?? '', folder };
+  const { managed } = config.gateway;
+  const machine = { module: nginx.module, version: nginx.version, user: managed ? (owner?.user ?? '') : '', folder };
   const fresh = join(folder, `conf-new-${process.pid}`);
   await rm(fresh, { recursive: true, force: true });
   await cp(join(nginx.home, 'nginx'), fresh, { recursive: true });
   for (const [name, text] of Object.entries(render(config, addressOf, machine))) await write(join(fresh, 'rendered', name), text);
   await installScripts(config, folder, fresh, nginx.home);
   const name = `conf-${await digest(fresh)}`;
-  const current = await readlink(join(folder, 'conf')).catch(() => null);
+  await write(join(fresh, INSTALLED), installedText(name));
+  const current = await configuration(folder);
   try {
-    await test(nginx.command, folder, fresh);
+    await host.test(fresh);
   } catch (error) {
     await rm(fresh, { recursive: true, force: true });
     throw error;
   }
-  await write(join(folder, 'start'), startScript(folder, nginx.command));
-  await chmod(join(folder, 'start'), 0o700);
+  if (managed) {
+    await write(join(folder, 'start'), startScript(folder, nginx.command));
+    await chmod(join(folder, 'start'), 0o700);
+  }
   if (current === name) {
     await rm(fresh, { recursive: true, force: true });
     return false;

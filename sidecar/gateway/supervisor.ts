@@ -6,6 +6,8 @@ import type { Address } from '../config/config.ts';
 import { TurnoutError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { isAlive, type ProcessIdentity } from '../process-identity.ts';
+import type { GatewayHost } from './host.ts';
+import { test } from './install.ts';
 import { knock } from './knock.ts';
 import { findMaster, findMembers, recordedMaster } from './processes.ts';
 import { listenAddress } from './render.ts';
@@ -21,17 +23,23 @@ const QUIT = 10_000;
 const RELOAD = 5000;
 
 /** Keeps the gateway running: starts it, adopts one that runs, and starts it anew when it died or answers no more. */
-export class GatewaySupervisor {
+export class GatewaySupervisor implements GatewayHost {
   private readonly stopping = new AbortController();
   private master: ProcessIdentity | null = null;
   private watching: Promise<unknown> = Promise.resolve();
 
   constructor(
     private readonly folder: string,
+    /** The words that start nginx. */
+    private readonly command: string[],
     private listen: Address,
     private readonly clock: Clock,
     private readonly log: Log,
   ) {}
+
+  test(conf: string): Promise<void> {
+    return test(this.command, this.folder, conf);
+  }
 
   /** Adopts the gateway that runs, told to read its configuration again if that `changed`, or starts one. */
   async start(changed: boolean): Promise<void> {
@@ -46,10 +54,6 @@ export class GatewaySupervisor {
     this.watching = Promise.all([this.watchMaster(), this.watchAnswers()]);
   }
 
-  /**
-   * Lets nginx read its configuration again and resolves once a worker of the new one answers. With a `limit` it waits so
-   * many milliseconds more for the old workers to finish what they are answering.
-   */
   async reload(limit: number, listen: Address): Promise<void> {
     this.listen = listen;
     const master = findMaster(this.folder);
@@ -67,7 +71,7 @@ export class GatewaySupervisor {
   }
 
   /** Lets requests in flight end, up to 10 s, then ends every process of the gateway. */
-  async stop(): Promise<void> {
+  async stop(): Promise<boolean> {
     this.stopping.abort();
     await this.watching;
     // Its pid file may be gone; who was started or adopted is known.
@@ -76,6 +80,7 @@ export class GatewaySupervisor {
     const group = master?.pid ?? recordedMaster(this.folder);
     await this.until(() => findMembers(this.folder, group).length === 0, QUIT);
     await this.kill(group);
+    return true;
   }
 
   private async until(condition: () => boolean, limit: number): Promise<boolean> {
@@ -107,7 +112,7 @@ export class GatewaySupervisor {
     while (!this.stopping.signal.aborted) {
       if (silent === 0) await this.clock.sleep(KNOCK, this.stopping.signal);
       if (this.stopping.signal.aborted) return;
-      const answer = await knock(join(this.folder, 'control.sock'), this.clock);
+      const { answer } = await knock(join(this.folder, 'control.sock'), this.clock);
       // A dead master is the other watcher's business; a late timer proves nothing about the gateway.
       silent = answer === 'silent' && this.master && isAlive(this.master) ? silent + 1 : 0;
       if (silent < STUCK) continue;

@@ -2,7 +2,7 @@ import { readdirSync, readlinkSync } from 'node:fs';
 import { appendFile, rename, truncate } from 'node:fs/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
-import { LineSplitter } from '../../sidecar/runtime/process/line-splitter.ts';
+import { LineSplitter } from '../../sidecar/runtime/line-splitter.ts';
 import type { OutputMatches, Replica } from '../../sidecar/runtime/runtime.ts';
 import { eventually, fixture, runOtherSidecar, send } from '../support/processes.ts';
 import { ProcessBench } from './runtime-bench.ts';

@@ -3,8 +3,8 @@ import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
 
 import { LineMatches } from '../line-matches.ts';
+import { LineSplitter } from '../line-splitter.ts';
 import type { OutputMatches } from '../runtime.ts';
-import { LineSplitter } from './line-splitter.ts';
 
 /** Milliseconds between two looks. A poll, since fs.watch loses events and costs a watch per file. */
 const POLL = 200;

@@ -26,17 +26,17 @@ function answering(bytes: string): Promise<void> {
 
 test.each([200, 404, 500])('a gateway that says %i answers', async (status) => {
   await answering(`HTTP/1.1 ${status} Fine\r\nContent-Length: 2\r\n\r\n{}`);
-  expect(await knock(path, systemClock)).toBe('answered');
+  expect((await knock(path, systemClock)).answer).toBe('answered');
 });
 
 test('a gateway that accepts and says nothing in time is silent', async () => {
   await answering('');
-  expect(await knock(path, new FakeClock())).toBe('silent');
+  expect((await knock(path, new FakeClock())).answer).toBe('silent');
 });
 
 test('a gateway that stops in the middle of its answer is silent', async () => {
   await answering('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{');
-  expect(await knock(path, new FakeClock())).toBe('silent');
+  expect((await knock(path, new FakeClock())).answer).toBe('silent');
 });
 
 test('silence means nothing when our own timer was late', async () => {
@@ -44,7 +44,7 @@ test('silence means nothing when our own timer was late', async () => {
   const clock = new FakeClock();
   const answer = knock(path, clock);
   clock.advance(1001);
-  expect(await answer).toBe('unknown');
+  expect((await answer).answer).toBe('unknown');
 });
 
 test('a timer that was a little late still counts', async () => {
@@ -52,9 +52,15 @@ test('a timer that was a little late still counts', async () => {
   const clock = new FakeClock();
   const answer = knock(path, clock);
   clock.advance(1000);
-  expect(await answer).toBe('silent');
+  expect((await answer).answer).toBe('silent');
 });
 
 test('where nobody listens, the master watcher will see it', async () => {
-  expect(await knock(path, systemClock)).toBe('unknown');
+  expect((await knock(path, systemClock)).answer).toBe('unknown');
+});
+
+test('tells which configuration the answering worker runs with, if it says so', async () => {
+  const body = JSON.stringify({ configuration: 'conf-0123' });
+  await answering(`HTTP/1.1 200 OK\r\nContent-Length: ${body.length}\r\n\r\n${body}`);
+  expect(await knock(path, systemClock)).toEqual({ answer: 'answered', configuration: 'conf-0123' });
 });

@@ -1,4 +1,4 @@
-import { LINE_LIMIT } from '../line-matches.ts';
+import { LINE_LIMIT } from './line-matches.ts';
 
 const NEWLINE = 0x0a;
 

@@ -1,0 +1,21 @@
+/** A gateway in a container that somebody else has made; see runtime/docker/gateway-container.ts. */
+export interface GatewayContainer {
+  /** Null: there is none. */
+  find(): Promise<FoundContainer | null>;
+  /** Runs a program in it. */
+  exec(id: string, words: string[]): Promise<{ code: number; output: string }>;
+  signal(id: string, name: NodeJS.Signals): Promise<void>;
+  kill(id: string): Promise<void>;
+  start(id: string): Promise<void>;
+  /** Of all its processes, as `ps` shows them. */
+  titles(id: string): Promise<string[]>;
+  /** Calls back when it has ended; `deliberate`: somebody has stopped it, as `docker stop` does. Returns the way to stop listening. */
+  onEnd(listener: (end: { id: string; deliberate: boolean }) => void): () => void;
+}
+
+export interface FoundContainer {
+  id: string;
+  name: string;
+  state: 'created' | 'running' | 'restarting' | 'exited' | 'paused' | 'dead';
+  exitCode: number;
+}

@@ -1,0 +1,4 @@
+/** Everything that leaves this folder; dockerode's types do not. */
+export { DockerRuntime } from './docker-runtime.ts';
+export { GatewayContainer } from './gateway-container.ts';
+export { ensureNetwork, removeNetwork } from './network.ts';
