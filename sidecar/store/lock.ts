@@ -1,10 +1,16 @@
+import { readlinkSync } from 'node:fs';
 import { link, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import { TurnoutError } from '../errors.ts';
 import { identify, isAlive, type ProcessIdentity } from '../process-identity.ts';
+import { isLit, lightBeacon } from './beacon.ts';
 
 interface Owner extends ProcessIdentity {
+  /** Where the pid means something; absent in locks of earlier versions. */
+  namespace?: string;
+  /** Name of the socket in the state folder by which other containers see whether the owner lives. */
+  beacon?: string;
   /** ISO 8601 */
   since: string;
 }
@@ -18,9 +24,12 @@ export async function lockState(state: string): Promise<() => Promise<void>> {
   const file = join(state, 'lock');
   const identity = identify(process.pid);
   if (!identity) throw new TurnoutError('internal', 'this process is not in /proc');
-  const mine = JSON.stringify({ ...identity, since: new Date().toISOString() } satisfies Owner);
+  const beacon = await lightBeacon(state);
+  const since = new Date().toISOString();
+  const mine = JSON.stringify({ ...identity, namespace: pidNamespace(), beacon: beacon.name, since } satisfies Owner);
   const owner = await acquire(file, mine);
   if (owner) {
+    await beacon.end();
     throw new TurnoutError(
       'state-locked',
       `${state} belongs to the sidecar with pid ${owner.pid}, which runs since ${owner.since}`,
@@ -28,6 +37,7 @@ export async function lockState(state: string): Promise<() => Promise<void>> {
   }
   return async () => {
     if ((await readFile(file, 'utf8').catch(() => '')) === mine) await rm(file, { force: true });
+    await beacon.end();
   };
 }
 
@@ -50,7 +60,7 @@ async function acquire(file: string, mine: string): Promise<Owner | null> {
       const text = await readFile(file, 'utf8').catch(() => null);
       if (text === null) continue;
       const owner = parse(text);
-      if (owner && isAlive(owner)) return owner;
+      if (owner && (await lives(dirname(file), owner))) return owner;
       if (await takenOver(file, text, fresh, mine)) return null;
     }
     return null;
@@ -69,10 +79,23 @@ async function takenOver(file: string, dead: string, fresh: string, mine: string
   try {
     if ((await readFile(file, 'utf8').catch(() => null)) !== dead) return false;
     await rename(fresh, file);
+    const { beacon } = parse(dead) ?? {};
+    if (beacon && basename(beacon) === beacon) await rm(join(dirname(file), beacon), { force: true });
     return true;
   } finally {
     await rm(breaking, { force: true });
   }
+}
+
+/** A pid of another container is nobody here, or a stranger: there the owner's socket tells. */
+async function lives(folder: string, owner: Owner): Promise<boolean> {
+  const { namespace, beacon } = owner;
+  if (namespace === undefined || namespace === pidNamespace()) return isAlive(owner);
+  return beacon !== undefined && isLit(folder, basename(beacon));
+}
+
+function pidNamespace(): string {
+  return readlinkSync('/proc/self/ns/pid');
 }
 
 function parse(text: string): Owner | null {

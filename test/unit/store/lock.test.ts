@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { lockState } from '../../../sidecar/store/lock.ts';
 import { bundled } from '../../support/builders-bundle.ts';
 import { eventually, temporaryFolder } from '../../support/processes.ts';
@@ -34,8 +34,9 @@ interface Contender {
   said: () => string[];
 }
 
-async function contender(): Promise<Contender> {
-  const child = spawn(process.execPath, [program, state], { stdio: ['pipe', 'pipe', 'inherit'] });
+async function contender(through: string[] = []): Promise<Contender> {
+  const [command, ...words] = [...through, process.execPath, program, state] as [string, ...string[]];
+  const child = spawn(command, words, { stdio: ['pipe', 'pipe', 'inherit'] });
   children.push(child);
   let output = '';
   child.stdout!.on('data', (text: Buffer) => {
@@ -71,7 +72,8 @@ test('a second sidecar is refused with the pid of the first', async () => {
     code: 'state-locked',
     message: expect.stringContaining(`${state} belongs to the sidecar with pid ${owner.child.pid}`),
   });
-  expect(readdirSync(state)).toEqual(['lock']);
+  // Of the one that was refused nothing is left.
+  expect(readdirSync(state).sort()).toEqual(['lock', expect.stringMatching(/^owner-\w+\.sock$/)]);
 });
 
 test('the same process is refused as well', async () => {
@@ -121,7 +123,7 @@ test('a release does not take away the lock of another', async () => {
 });
 
 test('of many that race for a free lock exactly one gets it, and the others name it', async () => {
-  const racers = await Promise.all([1, 2, 3, 4].map(contender));
+  const racers = await Promise.all([1, 2, 3, 4].map(() => contender()));
   const outcomes = await Promise.all(racers.map(outcomeOf));
   const winner = racers[outcomes.indexOf('owner')]!;
   expect(outcomes.filter((word) => word === 'owner')).toHaveLength(1);
@@ -134,9 +136,32 @@ test('of many that race for a free lock exactly one gets it, and the others name
 test('of many that race for a dead lock exactly one gets it, time after time', async () => {
   for (let round = 0; round < 2; round++) {
     await leaveDeadLock();
-    const racers = await Promise.all([1, 2, 3, 4].map(contender));
+    const racers = await Promise.all([1, 2, 3, 4].map(() => contender()));
     const outcomes = await Promise.all(racers.map(outcomeOf));
     expect(outcomes.filter((word) => word === 'owner')).toHaveLength(1);
     await Promise.all(children.splice(0).map(kill));
   }
+});
+
+/** As in a container of its own, where every pid is another one. */
+const ELSEWHERE = ['unshare', '--pid', '--fork', '--kill-child', '--mount-proc'];
+
+describe.skipIf(process.getuid?.() !== 0)('of another container', () => {
+  test('a living owner is seen, although its pid is nobody here', async () => {
+    const owner = await contender(ELSEWHERE);
+    expect(await outcomeOf(owner)).toBe('owner');
+    await expect(lockState(state)).rejects.toMatchObject({ code: 'state-locked' });
+    expect((await outcomeOf(await contender(ELSEWHERE))).split(' ')[0]).toBe('state-locked');
+  });
+
+  test('a killed owner is not, although its pid is somebody here', async () => {
+    const owner = await contender(ELSEWHERE);
+    expect(await outcomeOf(owner)).toBe('owner');
+    const { pid, namespace } = JSON.parse(readFileSync(join(state, 'lock'), 'utf8'));
+    expect([pid, namespace]).toEqual([1, expect.not.stringMatching(readlinkSync('/proc/self/ns/pid'))]);
+    await kill(owner.child);
+    const release = await eventually('the lock is free', () => lockState(state).catch(() => null));
+    await release();
+    expect(readdirSync(state)).toEqual([]);
+  });
 });
