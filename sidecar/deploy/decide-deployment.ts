@@ -140,7 +140,13 @@ function change(running: Running): Step | null {
 }
 
 /** Traffic was never touched: what was started is removed, and only then the deployment has failed. */
-function undo({ route, color, mine }: Running, failing: { reason: string; message: string }): Step {
+function undo(running: Running, failing: { reason: string; message: string }): Step | null {
+  const { route, observed, record, color, mine } = running;
+  // It has not come so far as to take the color from whoever lives there: that one stays what it is.
+  if (mine.length === 0 && replicasOf(observed, color).length > 0) return { do: 'enter', phase: 'failed', ...failing };
+  // A hand was there and back between two looks: what it has sent here ends first.
+  const visited = record.retiringSince[color] !== null || (observed.inFlight?.[color] ?? 0) > 0;
+  if (visited && mine.some((one) => one.alive)) return retire(running, color, 'requests are in flight there');
   if (isNamed(route, color)) return { do: 'clear', color };
   if (mine.length > 0) return { do: 'stop', color, replicas: mine.map((one) => one.id) };
   return { do: 'enter', phase: 'failed', ...failing };

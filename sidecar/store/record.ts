@@ -119,7 +119,8 @@ export function applyEvent(record: ServiceRecord, event: Written, moment: Moment
       return;
     case 'retired': {
       record.retiringSince[event.color] = null;
-      const by = record.deployments.findLast((one) => one.receipt !== null && one.phase !== 'failed');
+      // A first release has nothing behind it, so what is retired then is none of its.
+      const by = record.deployments.findLast((one) => one.receipt !== null && one.phase !== 'failed' && one.previous !== null);
       const { color, inFlight, limitHit, at } = event;
       if (by?.receipt && by.receipt.retired === null) by.receipt.retired = { color, inFlight, limitHit, at };
       return;

@@ -19,7 +19,7 @@ class Backend {
   readonly exited: Promise<number | null>;
 
   constructor(env: Record<string, string> = {}) {
-    this.child = spawn(process.execPath, [SERVER], { env: { PATH: process.env['PATH'], PORT: '0', ...WHO, ...env } });
+    this.child = spawn(process.execPath, [SERVER], { env: { PATH: process.env.PATH, PORT: '0', ...WHO, ...env } });
     this.child.stdout?.on('data', (text) => (this.stdout += text));
     this.child.stderr?.on('data', (text) => (this.stderr += text));
     this.exited = once(this.child, 'close').then(([code]) => code as number | null);

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { load, refusal, service } from './temp.ts';
 
 async function env(value: string, variables: NodeJS.ProcessEnv = {}): Promise<string> {
-  return (await load(service(`env: { A: ${JSON.stringify(value)} }`), variables)).services[0]!.env['A']!;
+  return (await load(service(`env: { A: ${JSON.stringify(value)} }`), variables)).services[0]!.env.A!;
 }
 
 test.each([

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { decide } from '../../../sidecar/deploy/decide.ts';
 import type { Phase } from '../../../sidecar/store/deployment.ts';
-import { observed, routeTo, seen } from '../../support/builders.ts';
+import { observed, routeTo, seen, warm } from '../../support/builders.ts';
 import { serviceConfig } from '../../support/builders-config.ts';
 import { deploying } from '../../support/builders-record.ts';
 
@@ -24,6 +24,23 @@ test.each(['starting', 'gating', 'warming', 'waiting', 'switching'] satisfies Ph
     expect(decide(stopped, lost, config, NOW)).toEqual({ do: 'enter', phase: 'failed', ...failing });
   },
 );
+
+test('a lost deployment to which a hand has sent requests in passing lets them end first', () => {
+  const lost = deploying('waiting', NOW, { failing });
+  const visited = observed({
+    route: routeTo('blue', { green: warm('v2') }),
+    replicas: [blue, mine],
+    inFlight: { blue: 9, green: 1 },
+  });
+  expect(decide(visited, lost, config, NOW)).toMatchObject({ do: 'retire', color: 'green' });
+  const draining = { ...lost, retiringSince: { blue: null, green: NOW } };
+  const unready = { ...visited, route: routeTo('blue', { green: { slots: [1] } }) };
+  expect(decide(unready, draining, config, NOW + 1)).toBeNull();
+  expect(decide({ ...unready, quiet: { blue: false, green: true } }, draining, config, NOW + 2000)).toMatchObject({
+    do: 'clear',
+  });
+  expect(decide(unready, draining, config, NOW + config.drain.timeout)).toMatchObject({ do: 'clear' });
+});
 
 test('a lost first release is undone without a route', () => {
   const lost = deploying('gating', NOW, { failing, flips: [] });

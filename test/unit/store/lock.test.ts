@@ -35,7 +35,7 @@ interface Contender {
 }
 
 async function contender(through: string[] = []): Promise<Contender> {
-  const [command, ...words] = [...through, process.execPath, program, state] as [string, ...string[]];
+  const [command = '', ...words] = [...through, process.execPath, program, state];
   const child = spawn(command, words, { stdio: ['pipe', 'pipe', 'inherit'] });
   children.push(child);
   let output = '';

@@ -66,7 +66,12 @@ describe('a flip', () => {
 });
 
 describe('a retirement', () => {
-  const live = () => [accepted('d1', 'v1', 'blue'), phase('d1', 'live'), accepted('d2', 'v2', 'green'), phase('d2', 'live')];
+  const live = () => [
+    accepted('d1', 'v1', 'blue'),
+    phase('d1', 'live'),
+    accepted('d2', 'v2', 'green', 'v1'),
+    phase('d2', 'live'),
+  ];
 
   test('lasts from its begin to its end', () => {
     const made = recordAfter(...live(), retiring('blue'));
@@ -92,6 +97,11 @@ describe('a retirement', () => {
   test('that was begun for a deployment which failed meanwhile completes the receipt of the one before', () => {
     const made = recordAfter(...live(), accepted('d3', 'v3', 'blue'), retiring('blue'), phase('d3', 'failed'), retired('blue'));
     expect(made.deployments.map((one) => one.receipt?.retired?.color ?? null)).toEqual([null, 'blue', null]);
+  });
+
+  test('after a first release is none of its business', () => {
+    const made = recordAfter(accepted('d1', 'v1', 'blue'), phase('d1', 'live'), retiring('green'), retired('green'));
+    expect(made.deployments[0]?.receipt?.retired).toBeNull();
   });
 
   test('of a color that made room for a deployment which failed completes no receipt of that one', () => {
