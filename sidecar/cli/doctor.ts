@@ -18,6 +18,8 @@ import { print, printJson, table } from './output.ts';
 
 declare const TURNOUT_VERSION: string;
 
+type Check = [string, () => Finding | Promise<Finding>];
+
 const FAILED = 8;
 
 /** Looks at everything that Turnout needs, and changes nothing: no folder is made, no port taken, no process touched. */
@@ -25,7 +27,8 @@ export async function doctor(options: Common): Promise<number> {
   const { config, finding } = await checkConfig(configFile(options), process.env);
   const findings = [
     ok('node', `${process.versions.node} (${process.execPath})`),
-    checkNginx(process.env),
+    // Whoever runs the gateway elsewhere needs none here.
+    ...(config?.gateway.managed === false ? [] : [checkNginx(process.env)]),
     finding,
     ...(config ? await checkInstance(config) : [checkClock(null)]),
     checkOpenFiles(),
@@ -39,18 +42,24 @@ async function checkInstance(config: Config): Promise<Finding[]> {
   const all = listeners();
   const sidecar = findSidecar(config.state);
   const owner = sidecar.state === 'alive' ? sidecar.pid : null;
-  const checks: [string, () => Finding | Promise<Finding>][] = [
+  const processes: Check[] = [
+    ['slots', () => checkSlots(config, all)],
+    ['ephemeral-ports', () => checkEphemeralPorts(config.ports)],
+  ];
+  // Its code is large, and needed by those alone who run containers.
+  const containers: Check[] = [['docker', async () => (await import('./doctor/docker.ts')).checkDocker(config)]];
+  const here: Check[] = [['gateway.listen', () => checkGatewayPort(config, all)]];
+  const checks: Check[] = [
     ['state', () => checkState(config)],
     ['disk', () => checkDisk(config.state)],
-    ['gateway.listen', () => checkGatewayPort(config, all)],
+    ...(config.gateway.managed ? here : []),
     ['api.listen', () => checkApiPort(config, owner, all)],
-    ['slots', () => checkSlots(config, all)],
+    ...(config.runtime === 'docker' ? containers : processes),
     ['sidecar', () => checkSidecar(config, sidecar)],
     ['token', () => checkToken(config, sidecar)],
     ['gateway', () => checkGateway(config, sidecar, expectedVersions())],
     ['routes', () => checkRoutes(config)],
     ['clock', () => checkClock(config.state)],
-    ['ephemeral-ports', () => checkEphemeralPorts(config.ports)],
   ];
   const findings: Finding[] = [];
   for (const [name, check] of checks) findings.push(await guarded(name, check));

@@ -1,6 +1,8 @@
 import { type Agent, request } from 'node:http';
 
 export interface HttpCall {
+  /** Default: this machine. */
+  host?: string;
   port?: number;
   socketPath?: string;
   /** Default: a connection of its own. */
@@ -18,9 +20,18 @@ export interface HttpAnswer {
 }
 
 /** One request; rejects when there is no whole answer within 15 s. */
-export function call({ port, socketPath, agent, method, path, headers = {}, body }: HttpCall): Promise<HttpAnswer> {
+export function call({
+  host = '127.0.0.1',
+  port,
+  socketPath,
+  agent,
+  method,
+  path,
+  headers = {},
+  body,
+}: HttpCall): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
-    const where = socketPath === undefined ? { host: '127.0.0.1', port } : { socketPath };
+    const where = socketPath === undefined ? { host, port } : { socketPath };
     const sent = body === undefined ? headers : { 'content-length': String(Buffer.byteLength(body)), ...headers };
     const signal = AbortSignal.timeout(15_000);
     const outgoing = request({ ...where, method, path, headers: sent, agent: agent ?? false, signal }, (answer) => {

@@ -35,7 +35,13 @@ test('lint takes a valid file, asks nginx, and makes no state folder', async () 
   expect(stdout).toBe(`${turnout.file} is valid: 1 service\n`);
   expect(existsSync(turnout.state)).toBe(false);
   const json = await turnout.cli('lint', '--json');
-  expect(JSON.parse(json.stdout)).toEqual({ file: turnout.file, valid: true, services: ['backend'], nginx: 'accepted' });
+  expect(JSON.parse(json.stdout)).toEqual({
+    file: turnout.file,
+    valid: true,
+    services: ['backend'],
+    compose: null,
+    nginx: 'accepted',
+  });
 });
 
 test('lint leaves the addresses that others use alone: somebody on gateway.listen does not matter', async () => {
