@@ -134,7 +134,7 @@ export async function startSidecar(first: Config, nginx: NginxHome, env: NodeJS.
       config = next;
       return done;
     };
-    api.serve(createApp({ conductors: () => fleet.conductors, reload, token, log }));
+    api.serve(createApp({ conductors: () => fleet.conductors, reload, journal, token, log }));
     log.info(
       { api: `http://${formatAddress(config.api.listen)}`, gateway: `http://${formatAddress(config.gateway.listen)}` },
       'turnout is up',

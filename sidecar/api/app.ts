@@ -5,6 +5,7 @@ import { TurnoutError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { readBody, reloadBody } from './body.ts';
 import { deploymentRoutes } from './deployments.ts';
+import { type EventSource, eventRoutes } from './events.ts';
 import { serviceRoutes } from './services.ts';
 import { sameToken } from './token.ts';
 
@@ -13,12 +14,13 @@ export interface ApiParts {
   conductors: () => Conductor[];
   /** Reads turnout.yaml again; see main.ts. */
   reload: (options: { remove: boolean }) => Promise<object>;
+  journal: EventSource;
   token: string;
   log: Log;
 }
 
 /** The sidecar's API: JSON in, JSON or problem+json out; a token for everything but the two probes. */
-export function createApp({ conductors, reload, token, log }: ApiParts): RequestListener {
+export function createApp({ conductors, reload, journal, token, log }: ApiParts): RequestListener {
   const app = express();
   app.disable('x-powered-by');
   app.get('/healthz', (_request, response) => void response.json({ status: 'ok' }));
@@ -36,6 +38,7 @@ export function createApp({ conductors, reload, token, log }: ApiParts): Request
   app.use(express.json({ limit: '64kb', type: () => true }));
   app.use('/v1/services', serviceRoutes(conductors));
   app.use('/v1/deployments', deploymentRoutes(conductors));
+  app.use('/v1/events', eventRoutes(journal));
   app.post('/v1/reload', async (request, response) => {
     response.json(await reload(readBody(reloadBody, request.body)));
   });

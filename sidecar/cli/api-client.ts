@@ -1,11 +1,17 @@
 import { userInfo } from 'node:os';
+import { createParser } from 'eventsource-parser';
 import { request } from 'undici';
+import { systemClock } from '../clock.ts';
 import { formatAddress } from '../config/address.ts';
 import type { Address } from '../config/config.ts';
 import { isErrorCode, type Problem, TurnoutError } from '../errors.ts';
 
 /** Milliseconds; every call of the API answers at once, waiting is the caller's. */
 const PATIENCE = 10_000;
+/** Milliseconds without a sign of life after which a stream of events is dead; the sidecar gives one every 15 s. */
+const SILENCE = 40_000;
+/** Milliseconds before a broken stream is opened again. */
+const AGAIN = 500;
 
 /** The sidecar's API over HTTP. Problems become TurnoutErrors with the code that the sidecar gave. */
 export class ApiClient {
@@ -28,8 +34,42 @@ export class ApiClient {
     return this.call('POST', path, JSON.stringify(body));
   }
 
+  /**
+   * Calls back whenever something happens that the query selects, until the signal is aborted. A stream that breaks, also by
+   * a restart of the sidecar, is opened again and told what it missed. Never rejects: whoever needs certainty asks.
+   */
+  async follow(query: string, happened: (event: { kind: string }) => void, signal: AbortSignal): Promise<void> {
+    let last = '';
+    const parser = createParser({
+      onEvent: ({ id, data }) => {
+        last = id ?? last;
+        happened(JSON.parse(data) as { kind: string });
+      },
+    });
+    while (!signal.aborted) {
+      try {
+        const headers = { ...this.headers(), ...(last === '' ? {} : { 'last-event-id': last }) };
+        const { statusCode, body } = await request(`${this.origin}/v1/events?${query}`, {
+          headers,
+          signal,
+          bodyTimeout: SILENCE,
+        });
+        if (statusCode !== 200) await body.dump();
+        else for await (const chunk of body.setEncoding('utf8')) parser.feed(chunk as string);
+      } catch {
+        // Opened again below.
+      }
+      parser.reset();
+      await systemClock.sleep(AGAIN, signal);
+    }
+  }
+
+  private headers(): Record<string, string> {
+    return { authorization: `Bearer ${this.token}`, 'x-turnout-by': `cli ${userName()}` };
+  }
+
   private async call<T>(method: 'GET' | 'POST', path: string, body?: string): Promise<T> {
-    const headers = { authorization: `Bearer ${this.token}`, 'x-turnout-by': `cli ${userName()}` };
+    const headers = this.headers();
     let answer: { statusCode: number; text: string };
     try {
       const { statusCode, body: stream } = await request(`${this.origin}${path}`, {

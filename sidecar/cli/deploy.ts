@@ -5,11 +5,12 @@ import { type Deployment, isEnd } from '../store/deployment.ts';
 import type { ApiClient } from './api-client.ts';
 import { type Common, connect, serviceOf } from './context.ts';
 import { DONE, exitCodeOf, INTERRUPTED, WAIT_TIMED_OUT } from './exit.ts';
+import { Happenings } from './happenings.ts';
 import { print, printJson, progress } from './output.ts';
 import { describeReceipt } from './receipt.ts';
 
-/** Milliseconds between two looks at a running deployment. */
-const LOOK = 100;
+/** Milliseconds between two looks at a running deployment while no event tells that there is something to see. */
+const LOOK = 1000;
 /** Milliseconds between two tries while another deployment runs. */
 const LOCK_LOOK = 500;
 /** Milliseconds that a sidecar may take to come back. */
@@ -71,6 +72,15 @@ async function accepted(lockWait: number, post: () => Promise<Accepted>): Promis
 
 /** Shows a deployment's phases as they come, until it ends. Ctrl-C only stops watching. */
 export async function follow(api: ApiClient, accepted: Deployment, limit: number, options: Common): Promise<number> {
+  const events = new Happenings(api, `deployment=${accepted.id}`);
+  try {
+    return await watch(api, accepted, limit, options, events);
+  } finally {
+    events.end();
+  }
+}
+
+async function watch(api: ApiClient, accepted: Deployment, limit: number, options: Common, events: Happenings): Promise<number> {
   const detached = new AbortController();
   process.once('SIGINT', () => detached.abort());
   const started = systemClock.now();
@@ -98,7 +108,7 @@ export async function follow(api: ApiClient, accepted: Deployment, limit: number
       progress(`still ${deployment.phase}; deployment ${deployment.id} goes on: turnout status ${deployment.service}`);
       return WAIT_TIMED_OUT;
     }
-    await systemClock.sleep(LOOK, detached.signal);
+    await events.wait(LOOK, detached.signal);
     deployment = await lookAgain(api, deployment);
   }
   if (options.json) printJson(deployment);

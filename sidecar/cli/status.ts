@@ -1,12 +1,12 @@
 import { COLORS } from '../../njs/route.ts';
-import { systemClock } from '../clock.ts';
 import type { ServiceView } from '../deploy/view.ts';
 import { isEnd } from '../store/deployment.ts';
 import { type Common, connect, serviceOf } from './context.ts';
 import { DONE } from './exit.ts';
+import { Happenings } from './happenings.ts';
 import { print, printJson, table } from './output.ts';
 
-/** Milliseconds between two looks with -w. */
+/** Milliseconds between two looks with -w while nothing happens: in flight and health change without an event. */
 const LOOK = 1000;
 
 export async function status(named: string | undefined, options: Common & { watch?: boolean }): Promise<number> {
@@ -14,17 +14,22 @@ export async function status(named: string | undefined, options: Common & { watc
   const names = named === undefined ? config.services.map((one) => one.name) : [serviceOf(config, named)];
   const stopped = new AbortController();
   process.once('SIGINT', () => stopped.abort());
-  for (let before = ''; ; ) {
-    const views = await Promise.all(names.map((name) => api.get<ServiceView>(`/v1/services/${name}`)));
-    if (options.json) views.forEach(printJson);
-    else {
-      const text = views.map(show).join('\n\n');
-      if (text !== before) print(before === '' ? text : `\n${text}`);
-      before = text;
+  const events = options.watch ? new Happenings(api, '') : null;
+  try {
+    for (let before = ''; ; ) {
+      const views = await Promise.all(names.map((name) => api.get<ServiceView>(`/v1/services/${name}`)));
+      if (options.json) views.forEach(printJson);
+      else {
+        const text = views.map(show).join('\n\n');
+        if (text !== before) print(before === '' ? text : `\n${text}`);
+        before = text;
+      }
+      if (events === null) return DONE;
+      if (!stopped.signal.aborted) await events.wait(LOOK, stopped.signal);
+      if (stopped.signal.aborted) return DONE;
     }
-    if (!options.watch || stopped.signal.aborted) return DONE;
-    await systemClock.sleep(LOOK, stopped.signal);
-    if (stopped.signal.aborted) return DONE;
+  } finally {
+    events?.end();
   }
 }
 

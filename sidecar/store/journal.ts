@@ -13,8 +13,10 @@ export type Written<E = JournalEvent> = E & { v: number; seq: number; at: string
 export class Journal {
   private appended = 0;
   private last: Promise<unknown> = Promise.resolve();
+  private readonly listeners = new Set<(line: Written) => void>();
 
   private constructor(
+    private readonly path: string,
     private readonly file: FileHandle,
     private seq: number,
   ) {}
@@ -36,7 +38,7 @@ export class Journal {
     // Only once everything before it is known to be whole.
     if (torn !== null) await truncate(path, Buffer.byteLength(text.slice(0, end)));
     const file = await open(path, 'a', 0o600);
-    return { journal: new Journal(file, events.at(-1)?.seq ?? 0), events, torn };
+    return { journal: new Journal(path, file, events.at(-1)?.seq ?? 0), events, torn };
   }
 
   /** One at a time, in the order of the calls. Rejects with `disk-unusable` when the line is not safely on disk. */
@@ -44,6 +46,22 @@ export class Journal {
     const turn = this.last.then(() => this.write(event, at));
     this.last = turn.catch(() => undefined);
     return turn;
+  }
+
+  /** Calls back for every line once it is on disk, in their order. Returns the way to stop listening. */
+  onAppend(listener: (line: Written) => void): () => void {
+    this.listeners.add(listener);
+    return () => {
+      this.listeners.delete(listener);
+    };
+  }
+
+  /** The lines on disk behind this one, in their order. A number that was never reached means: all of them. */
+  async after(seq: number): Promise<Written[]> {
+    await this.last;
+    const from = seq > this.seq ? 0 : seq;
+    const lines = (await readFile(this.path, 'utf8')).split('\n').slice(0, -1);
+    return lines.map((line, index) => parse(this.path, line, index + 1)).filter((line) => line.seq > from);
   }
 
   async close(): Promise<void> {
@@ -67,6 +85,7 @@ export class Journal {
     }
     this.seq++;
     crashIf(`${this.appended}.after`);
+    for (const tell of [...this.listeners]) tell(line);
     return line;
   }
 }

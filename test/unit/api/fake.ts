@@ -6,8 +6,10 @@ import { createApp } from '../../../sidecar/api/app.ts';
 import type { DeployRequest } from '../../../sidecar/deploy/commands.ts';
 import type { Conductor } from '../../../sidecar/deploy/conductor.ts';
 import { viewOf } from '../../../sidecar/deploy/view.ts';
+import type { JournalEvent } from '../../../sidecar/store/events.ts';
+import type { Written } from '../../../sidecar/store/journal.ts';
 import { observed, routeTo } from '../../support/builders.ts';
-import { deployment, record } from '../../support/builders-record.ts';
+import { deployment, record, written } from '../../support/builders-record.ts';
 import { call, type HttpAnswer } from '../../support/http.ts';
 
 export const TOKEN = 'the-token';
@@ -72,8 +74,39 @@ export class FakeConductor {
   }
 }
 
+/** Lines that are written as the test says. */
+export class FakeJournal {
+  readonly lines: Written[] = [];
+  private readonly listeners = new Set<(line: Written) => void>();
+  /** Awaited before what lies there is read. */
+  delay: Promise<void> = Promise.resolve();
+
+  get listening(): number {
+    return this.listeners.size;
+  }
+
+  onAppend(listener: (line: Written) => void) {
+    this.listeners.add(listener);
+    return () => {
+      this.listeners.delete(listener);
+    };
+  }
+
+  async after(seq: number) {
+    await this.delay;
+    return this.lines.filter((line) => line.seq > seq);
+  }
+
+  write(event: JournalEvent): void {
+    const line = written(event, 0, this.lines.length + 1);
+    this.lines.push(line);
+    for (const tell of [...this.listeners]) tell(line);
+  }
+}
+
 export interface Api {
   backend: FakeConductor;
+  journal: FakeJournal;
   /** `http://host:port` */
   origin: string;
   /** Log lines. */
@@ -99,8 +132,9 @@ export async function startApi(): Promise<Api> {
     reloads.push(options);
     return { added: [] };
   };
+  const journal = new FakeJournal();
   const log = pino({}, { write: (line: string) => void logged.push(line) });
-  const server = createServer(createApp({ conductors, reload, token: TOKEN, log }));
+  const server = createServer(createApp({ conductors, reload, journal, token: TOKEN, log }));
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -108,7 +142,7 @@ export async function startApi(): Promise<Api> {
     const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
     return call({ port, method, path, headers, ...(text === undefined ? {} : { body: text }) });
   };
-  return { backend, origin: `http://127.0.0.1:${port}`, logged, reloads, ask };
+  return { backend, journal, origin: `http://127.0.0.1:${port}`, logged, reloads, ask };
 }
 
 /** The problem that an answer is, in short; throws when it does not have the shape of one. */
