@@ -46,21 +46,25 @@ test('what happens from now on is told, with the number of its line', async () =
   expect(stream.text()).toMatch(/^retry: 1000\n\nid: 2\nevent: phase\ndata: \{"seq":2,.*"phase":"gating".*\}\n\n$/);
 });
 
-test('what a client has missed is told first, and what is written meanwhile exactly once', async () => {
-  for (const release of ['v1', 'v2', 'v3']) api.journal.write(accepted(`d-${release}`, release, 'blue'));
-  let go = (): void => undefined;
-  api.journal.delay = new Promise((resolve) => {
-    go = resolve;
-  });
-  const opening = follow('', { 'last-event-id': '1' });
-  await eventually('it listens', () => api.journal.listening === 1);
-  api.journal.write(flip('blue', 'v3'));
-  go();
-  const stream = await opening;
-  api.journal.write(flip('green', 'v4'));
-  await eventually('all is told', () => stream.ids().at(-1) === 5);
-  expect(stream.ids()).toEqual([2, 3, 4, 5]);
-});
+test.each([true, false])(
+  'what a client has missed is told first, and what is written meanwhile exactly once (%s)',
+  async (early) => {
+    api.journal.readsEarly = early;
+    for (const release of ['v1', 'v2', 'v3']) api.journal.write(accepted(`d-${release}`, release, 'blue'));
+    let go = (): void => undefined;
+    api.journal.delay = new Promise((resolve) => {
+      go = resolve;
+    });
+    const opening = follow('', { 'last-event-id': '1' });
+    await eventually('it listens', () => api.journal.listening === 1);
+    api.journal.write(flip('blue', 'v3'));
+    go();
+    const stream = await opening;
+    api.journal.write(flip('green', 'v4'));
+    await eventually('all is told', () => stream.ids().at(-1) === 5);
+    expect(stream.ids()).toEqual([2, 3, 4, 5]);
+  },
+);
 
 test('what only matters inside is not told, nor are counters', async () => {
   const stream = await follow('?after=0');

@@ -78,7 +78,8 @@ export class FakeConductor {
 export class FakeJournal {
   readonly lines: Written[] = [];
   private readonly listeners = new Set<(line: Written) => void>();
-  /** Awaited before what lies there is read. */
+  /** Whether what lies there is read before `delay`, or after it. */
+  readsEarly = false;
   delay: Promise<void> = Promise.resolve();
 
   get listening(): number {
@@ -93,8 +94,9 @@ export class FakeJournal {
   }
 
   async after(seq: number) {
+    const early = this.lines.filter((line) => line.seq > seq);
     await this.delay;
-    return this.lines.filter((line) => line.seq > seq);
+    return this.readsEarly ? early : this.lines.filter((line) => line.seq > seq);
   }
 
   write(event: JournalEvent): void {
