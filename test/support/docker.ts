@@ -80,7 +80,7 @@ async function buildFixture(): Promise<string> {
 }
 
 /** An image that holds one file; never run. Its id. */
-export async function tinyImage(name: string, content = randomUUID()): Promise<string> {
+export async function tinyImage(name: string, content: string = randomUUID()): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'turnout-tiny-'));
   try {
     await writeFile(join(folder, 'content'), content);
@@ -279,8 +279,10 @@ export class DockerBench {
     await send(replica.address, lines.map((line) => `${line}\n`).join(''));
   }
 
+  /** Without an init, which would be started in its place and exit with 127. */
   async startRefused(spec: ReplicaSpec): Promise<Replica> {
-    return this.runtime.start({ ...spec, command: ['no-such-program-anywhere'] });
+    const container = { ...spec.container!, init: false };
+    return this.runtime.start({ ...spec, container, command: ['no-such-program-anywhere'] });
   }
 
   /** Waits for a line that begins so, and yields the rest of it. */

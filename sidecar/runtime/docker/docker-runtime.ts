@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
 import type { DockerConfig } from '../../config/config.ts';
 import { TurnoutError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
-import { SlotLock, slotKey } from '../process/slot-lock.ts';
+import { SlotLock, slotKey } from '../slot-lock.ts';
 import type { Resources } from '../resources.ts';
 import type { ContainerSpec, ImageRequest, OutputMatches, Replica, ReplicaSpec, Runtime, StopOptions } from '../runtime.ts';
 import { endContainer } from './ending.ts';
@@ -11,7 +13,7 @@ import { containerName, LABEL } from './labels.ts';
 import { Launcher } from './launch.ts';
 import { OutputFollower } from './output-follower.ts';
 import { removeContainer } from './removal.ts';
-import { containerOf, shortId } from './replica.ts';
+import { containerOf, firstWords, shortId } from './replica.ts';
 import { ReplicaWatch } from './replica-watch.ts';
 import { ResourceMeter } from './resource-meter.ts';
 import { sweepContainers } from './sweep.ts';
@@ -120,6 +122,10 @@ export class DockerRuntime implements Runtime {
         const present = table.get(container);
         return present?.id === replica.id && present.alive;
       },
+      nextBegan: () => {
+        const present = table.get(container);
+        return present && present.id !== replica.id ? firstWords(present) : null;
+      },
       onEnd: (one) => this.#followers.delete(one),
     });
     this.#followers.add(follower);
@@ -176,7 +182,7 @@ export class DockerRuntime implements Runtime {
     await endContainer(this.#engine, table, { container, id: replica.id }, options);
     await table.look(container);
     const open = [...this.#followers].filter((follower) => follower.container === container);
-    await Promise.race([Promise.all(open.map(({ done }) => done)), new Promise((resolve) => setTimeout(resolve, LAST_WORDS))]);
+    await Promise.race([Promise.all(open.map(({ done }) => done)), sleep(LAST_WORDS, undefined, { ref: false })]);
     await removeContainer(this.#engine, container);
     await table.look(container);
   }

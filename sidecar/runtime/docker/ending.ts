@@ -22,7 +22,8 @@ export async function endContainer(
 ): Promise<void> {
   const wanted = `Container ${container} cannot be stopped`;
   const info = await engine.find(wanted, (docker) => docker.getContainer(container).inspect());
-  if (!info?.State.Running && !info?.State.Paused) return;
+  // One that waits to be restarted runs, as the engine sees it.
+  if (!info?.State.Running || info.State.Restarting) return;
 
   if (isItsOwn(info, options)) {
     // All in one by the engine, which also keeps the restart policy from acting, and goes on when this process ends.

@@ -30,7 +30,8 @@ export class Engine {
     this.#config = config;
     this.#patience = patience;
     this.address = host ? `tcp://${host.host}:${host.port}` : `unix://${socket}`;
-    this.#agent = host && tls !== null ? new HttpsAgent({ keepAlive: true }) : new HttpAgent({ keepAlive: true });
+    // A connection for each call: one that is kept may be dead by the next, and who could tell whether that one was heard?
+    this.#agent = host && tls !== null ? new HttpsAgent({ keepAlive: false }) : new HttpAgent({ keepAlive: false });
     const where = host
       ? { socketPath: undefined, host: host.host, port: host.port, ...(tls === null ? PLAIN : readTls(tls)) }
       : { socketPath: socket, host: undefined, port: undefined, ...PLAIN };

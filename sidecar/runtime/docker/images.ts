@@ -78,12 +78,10 @@ export class Images {
     if (reference.digest !== null) return `${reference.name}@${reference.digest}`;
     const authconfig = await credentialsFor(reference.registry, this.#auth);
     const options = { authconfig } as { authconfig: { username: string } };
-    const found = (await this.#engine.open(
-      `What ${text} means cannot be asked`,
-      // An id in the path: the name as it is, with slashes.
-      (docker) => docker.getImage(`${reference.name}:${reference.tag}`).distribution(options),
-      ASK_LIMIT,
-    )) as { Descriptor?: { digest?: string } };
+    const wanted = `What ${text} means cannot be asked`;
+    const found: { Descriptor?: { digest?: string } } = await this.#engine.within(ASK_LIMIT, wanted, () =>
+      this.#engine.ask(wanted, (docker) => docker.getImage(`${reference.name}:${reference.tag}`).distribution(options)),
+    );
     const digest = found.Descriptor?.digest;
     return digest === undefined ? null : `${reference.name}@${digest}`;
   }

@@ -24,6 +24,8 @@ export interface Followed {
   pattern: RegExp;
   /** False once nothing more will be written by it. */
   isAlive: () => boolean;
+  /** From when on the next replica in the same container writes, in milliseconds; null: there is none. */
+  nextBegan: () => number | null;
   /** Called once, when there is nothing more to follow. */
   onEnd: (follower: OutputFollower) => void;
 }
@@ -103,6 +105,8 @@ export class OutputFollower implements OutputMatches {
     const space = bytes.indexOf(SPACE);
     const time = bytes.toString('latin1', 0, space);
     this.#latest = time;
+    const next = this.#followed.nextBegan();
+    if (next !== null && Date.parse(time) >= next) return;
     const now = performance.now();
     if (now - this.#window.begin > WINDOW) this.#window = { begin: now, bytes: 0 };
     const line = bytes.subarray(space + 1);

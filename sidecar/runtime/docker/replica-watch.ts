@@ -83,8 +83,9 @@ export class ReplicaWatch {
   }
 
   async #refresh(): Promise<void> {
-    await this.#launcher.clean();
     await this.table.reconcile();
+    // Not waited for: what is forsaken is not seen, and what cannot be removed now is tried again.
+    void this.#launcher.clean().catch(() => {});
   }
 
   async #check(): Promise<void> {

@@ -8,6 +8,14 @@ const SHORT = 12;
 /** How the engine reports a SIGKILL, of a person or of a kernel without memory. */
 const KILLED = 137;
 
+/** Milliseconds by which the engine may be late to note that a program runs, which writes already. It lets more pass between two runs. */
+const LATE = 100;
+
+/** When what a replica writes begins, in milliseconds of the engine's clock. */
+export function firstWords({ startedAt }: { startedAt: string }): number {
+  return Date.parse(startedAt) - LATE;
+}
+
 export function shortId(container: string): string {
   return container.slice(0, SHORT);
 }

@@ -2,7 +2,7 @@ import { LineSplitter } from '../line-splitter.ts';
 import type { Replica } from '../runtime.ts';
 import type { Engine } from './engine.ts';
 import { type Channel, LogFrames } from './log-frames.ts';
-import { toReplica } from './replica.ts';
+import { firstWords, toReplica } from './replica.ts';
 
 /** The last lines of what one replica has written; empty when its container is gone. */
 export async function tailContainer(engine: Engine, container: string, replica: Replica, lines: number): Promise<string[]> {
@@ -11,21 +11,22 @@ export async function tailContainer(engine: Engine, container: string, replica: 
   const info = await engine.find(wanted, (docker) => docker.getContainer(container).inspect());
   if (!info) return [];
   const current = toReplica(info);
-  const since = seconds(replica.startedAt);
+  const isCurrent = current?.id === replica.id;
+  // One that never was kept has the container for itself.
+  const since = isCurrent && !current.kept && info.RestartCount === 0 ? '0' : seconds(firstWords(replica));
   // Where the container has run again since, the end of this run is somewhere in the middle.
-  const part =
-    current?.id === replica.id ? { since, tail: lines } : { since, ...(current && { until: seconds(current.startedAt) }) };
+  const part = isCurrent ? { since, tail: lines } : { since, ...(current && { until: seconds(firstWords(current)) }) };
   const raw = await engine.find(wanted, (docker) =>
     docker.getContainer(container).logs({ ...(part as object), stdout: true, stderr: true, follow: false }),
   );
   const written = splitLines(raw ?? Buffer.alloc(0));
-  if (current?.id === replica.id && info.State.OOMKilled && !current.alive) written.push(outOfMemory(info.HostConfig.Memory));
+  if (isCurrent && info.State.OOMKilled && !current.alive) written.push(outOfMemory(info.HostConfig.Memory));
   return written.slice(-lines);
 }
 
 /** As the engine wants them: with a fraction. */
-export function seconds(date: string): string {
-  return (Date.parse(date) / 1000).toFixed(3);
+function seconds(milliseconds: number): string {
+  return (milliseconds / 1000).toFixed(3);
 }
 
 function splitLines(raw: Buffer): string[] {

@@ -15,7 +15,7 @@ import { OutputFollower } from './output-follower.ts';
 import type { ReplicaRecord } from './record.ts';
 import { ReplicaRecords, toReplica } from './record.ts';
 import { ResourceMeter } from './resource-meter.ts';
-import { SlotLock, slotKey } from './slot-lock.ts';
+import { SlotLock, slotKey } from '../slot-lock.ts';
 import { newId, Spawner } from './spawner.ts';
 import { sweep } from './sweep.ts';
 import { ProcessTree } from './tree.ts';

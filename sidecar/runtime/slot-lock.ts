@@ -1,4 +1,4 @@
-import type { Slot } from '../runtime.ts';
+import type { Slot } from './runtime.ts';
 
 /** One at a time per slot, in the order of asking. */
 export class SlotLock {
