@@ -102,7 +102,7 @@ function bundle(esbuild, root, outdir) {
   });
   const njs = esbuild.build({
     ...common,
-    entryPoints: ['njs/pick.ts', 'njs/preview.ts', 'njs/failover.ts', 'njs/control.ts'],
+    entryPoints: ['njs/pick.ts', 'njs/preview.ts', 'njs/failover.ts', 'njs/control.ts', 'njs/watch.ts'],
     outdir: join(outdir, 'njs'),
     platform: 'neutral',
     // njs' own module.

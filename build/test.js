@@ -1,10 +1,14 @@
 // What `npm test` runs: everything that `npm start` makes ready, the compiler and the linter, then vitest with what is left of
 // the arguments. `--long` adds the tests that take minutes.
 import { spawn } from 'node:child_process';
+import { get } from 'node:http';
 import { join } from 'node:path';
 import process from 'node:process';
 import { run } from './command.js';
+import { StartFailure } from './failure.js';
 import { log, prepare, ROOT } from './prepare.js';
+
+const ENGINE = '/var/run/docker.sock';
 
 const CHECKS = [
   ['tsc', '-p', 'tsconfig.json'],
@@ -37,8 +41,29 @@ function vitest(args) {
   });
 }
 
+/** Does a Docker Engine answer? The tests with containers use the one of this machine. */
+function hasEngine() {
+  return new Promise((resolve) => {
+    const asked = get({ socketPath: ENGINE, path: '/_ping', timeout: 5000 }, (answer) =>
+      resolve(answer.resume().statusCode === 200),
+    );
+    asked.on('timeout', () => asked.destroy()).on('error', () => resolve(false));
+  });
+}
+
+/** In CI a test that is left out proves nothing; for a user without Docker one line says what was. */
+async function lookForEngine() {
+  if (await hasEngine()) return;
+  const why = `no Docker Engine answers on ${ENGINE}`;
+  if (process.env.CI === 'true')
+    throw new StartFailure(`${why}: in CI the tests with containers (test/docker) need one, see .ci/engine`);
+  process.env.TURNOUT_ENGINE = 'missing';
+  log(`${why}: the tests with containers (test/docker) are left out; .ci/engine installs one`);
+}
+
 async function main(args) {
   await prepare('needed');
+  await lookForEngine();
   if (args.includes('--long')) process.env.TURNOUT_LONG = '1';
   const failed = await check();
   const code = await vitest(args.filter((word) => word !== '--long'));

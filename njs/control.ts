@@ -3,6 +3,8 @@ import fs from 'fs';
 import { type Answer, problem, routeAnswer } from './answer.ts';
 import { change, switchTo } from './change.ts';
 import { readTraffic } from './counters.ts';
+import { type Guard, guardProblem } from './guard.ts';
+import { forgetGuard, readGuard, writeGuard } from './guards.ts';
 import { isWorker, locked } from './lock.ts';
 import { isColor, type Route } from './route.ts';
 import { forgetRoute, readRoute, writeRoute } from './store.ts';
@@ -35,11 +37,12 @@ async function respond(r: NginxHTTPRequest): Promise<Answer> {
   if (path[1] !== 'v1' || path.length > 6) return nothingHere(r);
   if (noun === 'health' && service === undefined) return only(r, 'GET') || health();
   if (noun === 'routes' && service === undefined) return only(r, 'GET') || routes();
-  if (service === undefined || !(noun === 'routes' || noun === 'traffic')) return nothingHere(r);
+  if (service === undefined || !(noun === 'routes' || noun === 'traffic' || noun === 'guards')) return nothingHere(r);
   // Of a service that was removed from turnout.yaml, only the route can still be forgotten.
   if (noun === 'routes' && verb === undefined && r.method === 'DELETE') return forget(r, service);
   if (!turnout_gateway.services[service]) return unknownService(service);
   if (noun === 'traffic') return verb !== undefined ? nothingHere(r) : only(r, 'GET') || traffic(r, service);
+  if (noun === 'guards') return verb !== undefined ? nothingHere(r) : guard(r, service);
   if (verb === undefined) return r.method === 'PUT' ? put(r, service) : only(r, 'GET', 'GET, PUT') || route(service);
   if (verb === 'switch' && argument !== undefined) return only(r, 'POST') || flip(r, service, argument);
   return nothingHere(r);
@@ -90,6 +93,7 @@ async function forget(r: NginxHTTPRequest, service: string): Promise<Answer> {
   if (!/^[a-z][a-z0-9-]*$/.test(service)) return unknownService(service);
   const done = await withLock(r, service, () => {
     forgetRoute(service);
+    forgetGuard(service);
     return { status: 200, body: { service, forgotten: true } };
   });
   return done || busy(`the lock of ${service}`);
@@ -146,6 +150,29 @@ async function traffic(r: NginxHTTPRequest, service: string): Promise<Answer> {
   return found ? { status: 200, body: found } : busy('the lock of the counters');
 }
 
+/** Read, armed, or taken away; see guard.ts. */
+function guard(r: NginxHTTPRequest, service: string): Answer {
+  if (r.method === 'DELETE') {
+    forgetGuard(service);
+    return { status: 200, body: { service, guard: null } };
+  }
+  if (r.method === 'PUT') {
+    const wanted = parsed(r);
+    const reason = wanted === undefined ? 'the body is not JSON' : guardProblem(wanted);
+    if (reason) return problem(400, 'invalid-body', reason, 'Nothing was changed.');
+    writeGuard(Object.assign({}, wanted as Guard, { service, fired: null }));
+  } else if (r.method !== 'GET') return only(r, 'GET', 'GET, PUT, DELETE') as Answer;
+  return { status: 200, body: { service, guard: readGuard(service) } };
+}
+
+function parsed(r: NginxHTTPRequest): unknown {
+  try {
+    return JSON.parse(r.requestText || '');
+  } catch (_) {
+    return undefined;
+  }
+}
+
 function busy(what: string): Answer {
   const hint = 'A worker hangs while it holds the lock; restart the gateway.';
   return problem(503, 'locked', `${what} was not free within 2 s`, hint);
@@ -173,7 +200,12 @@ function only(r: NginxHTTPRequest, method: string, allow?: string): Answer | nul
 }
 
 function nothingHere(r: NginxHTTPRequest): Answer {
-  return problem(404, 'not-found', `there is nothing at ${r.uri}`, 'The calls are /v1/routes, /v1/traffic and /v1/health.');
+  return problem(
+    404,
+    'not-found',
+    `there is nothing at ${r.uri}`,
+    'The calls are /v1/routes, /v1/traffic, /v1/guards and /v1/health.',
+  );
 }
 
 function unknownService(service: string): Answer {

@@ -62,5 +62,5 @@ export function callerOf(request: Request): string {
     .slice(0, 80)
     .trim();
   // A name of the engine's own would let a hand pass for a deployment.
-  return given && !/^(deployment |sidecar$)/.test(given) ? given : 'api';
+  return given && !/^(deployment |sidecar$|guard$)/.test(given) ? given : 'api';
 }

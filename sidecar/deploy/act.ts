@@ -1,4 +1,6 @@
+import type { Guard } from '../../njs/guard.ts';
 import { type Color, otherColor, type Route, type RouteColor } from '../../njs/route.ts';
+import type { Clock } from '../clock.ts';
 import type { ServiceConfig } from '../config/config.ts';
 import { fillRelease } from '../config/release.ts';
 import { TurnoutError } from '../errors.ts';
@@ -29,9 +31,10 @@ const EMPTY: RouteColor = { slots: [], release: null, ready: false };
  */
 export async function act(
   step: Effect,
-  { config, observed, record, deployment }: Situation,
-  ports: Pick<Ports, 'gateway' | 'runtime' | 'addressOf'>,
+  situation: Situation,
+  ports: Pick<Ports, 'gateway' | 'runtime' | 'addressOf' | 'clock'>,
 ): Promise<Route | null> {
+  const { config, observed, record, deployment } = situation;
   const route = observed.route === 'unknown' ? null : observed.route;
   const by = deployment ? `deployment ${deployment.id}` : 'sidecar';
   const put = (change: RouteChange, force = false) =>
@@ -42,6 +45,10 @@ export async function act(
   };
   const specIn = (color: Color, slot: number, run: Run) =>
     specOf(config, color, slot, run, ports.addressOf(config.name, color, slot));
+  const arm = async (generation: number) => {
+    const guard = guardOf(running(), generation, situation, ports.clock);
+    if (guard) await ports.gateway.arm(guard);
+  };
   const ofSlot = (color: Color, slot: number) => observed.replicas.filter((one) => one.color === color && one.slot === slot);
   const stopAll = (replicas: Replica[]) => allOrFirstError(replicas.map((replica) => ports.runtime.stop(replica, config.stop)));
   switch (step.do) {
@@ -76,8 +83,13 @@ export async function act(
     }
     case 'ready':
       return route && put(withColor(route, step.color, { ...route.colors[step.color], ready: true }));
+    case 'guard':
+      await arm(route?.generation ?? 0);
+      return null;
     case 'switch': {
       const { slots, release } = running();
+      // Before the switch: a sidecar that dies right after it must leave nobody unwatched.
+      if (config.bake.for > 0 && isNamed(route, otherColor(step.color))) await arm((route?.generation ?? 0) + 1);
       return put(allTo(step.color, route, { slots, release, ready: true }));
     }
     case 'switch-back': {
@@ -92,6 +104,8 @@ export async function act(
       return last ? put(allTo(step.color, null, { slots: last.slots, release: last.release, ready: true })) : null;
     }
     case 'retire':
+      // Whoever is about to be stopped must not get traffic back.
+      await ports.gateway.disarm(config.name);
       if (!route?.colors[step.color].ready) return null;
       return put(withColor(route, step.color, { ...route.colors[step.color], ready: false }), true);
     case 'clear':
@@ -117,6 +131,33 @@ function allTo(color: Color, route: Route | null, state: RouteColor): RouteChang
   const weights = color === 'blue' ? { blue: 100, green: 0 } : { blue: 0, green: 100 };
   const colors = color === 'blue' ? { blue: state, green: other } : { blue: other, green: state };
   return { active: color, weights, colors };
+}
+
+/**
+ * For the rest of the bake, counting from the switch; before it, from what was counted last. Null when nobody knows what was
+ * counted: everything that the color ever answered would count.
+ */
+function guardOf(
+  { id, color }: Deployment,
+  generation: number,
+  { config: { name, bake }, observed, record: { facts, phaseSince } }: Situation,
+  clock: Clock,
+): Omit<Guard, 'fired'> | null {
+  const mark = facts.switched ?? observed.traffic;
+  if (mark === null) return null;
+  const left = facts.switched === null ? bake.for : bake.for - (clock.now() - phaseSince);
+  const { minRequests, maxErrorRate, maxP99 } = bake;
+  return {
+    service: name,
+    deployment: id,
+    generation,
+    color,
+    fallback: otherColor(color),
+    until: Math.round(clock.date().getTime() + Math.max(0, left)),
+    limits: { minRequests, maxErrorRate, maxP99 },
+    epoch: mark.epoch,
+    baseline: mark.colors[color],
+  };
 }
 
 /** Which release, by which deployment and of which image, last ran in this color. */

@@ -1,5 +1,6 @@
+import { total } from '../../njs/conviction.ts';
 import type { Deployment } from '../store/deployment.ts';
-import { type Mark, sumOf, total } from '../watch/counts.ts';
+import { type Mark, sumOf } from '../watch/counts.ts';
 
 /** The longest time in which no request finished during a deployment, from the counters as often as they are read. */
 export class Gaps {

@@ -1,7 +1,8 @@
+import type { Breach } from '../../njs/conviction.ts';
+import type { Guard } from '../../njs/guard.ts';
 import type { Color, Route } from '../../njs/route.ts';
 import type { Health } from '../health/watch.ts';
 import type { Replica } from '../runtime/runtime.ts';
-import type { Breach } from '../watch/conviction.ts';
 import type { Mark } from '../watch/counts.ts';
 import type { HookName } from './step.ts';
 
@@ -22,6 +23,8 @@ export interface Observed {
   trial: Trial;
   /** The check, warm-up or hook that runs in the background now; null: none. */
   busy: TaskName | null;
+  /** The guard in the gateway, while the running deployment has traffic or has just lost it; null: there is none, or it is not asked. */
+  guard: Guard | null;
   /** What the baking color uses and says, as far as that convicts it; null: nothing does. */
   bakeBreach: Breach | null;
   /** Replicas of the running deployment that died since its switch. */

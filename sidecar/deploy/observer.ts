@@ -1,3 +1,4 @@
+import { GUARD, type Guard } from '../../njs/guard.ts';
 import { COLORS, type Color, type Route } from '../../njs/route.ts';
 import type { Traffic } from '../../njs/traffic.ts';
 import type { ServiceConfig } from '../config/config.ts';
@@ -66,6 +67,7 @@ export class Observer {
       quietSlots: new Set(),
       trial: this.trials.of(deployment),
       busy: this.tasks.busy,
+      guard: null,
       bakeBreach: this.bake?.watch.breach() ?? null,
       restarts: deployment ? this.revivals.countOf(deployment.id) : 0,
       resting: this.revivals.resting(clock.now()),
@@ -90,8 +92,16 @@ export class Observer {
       inFlight: traffic && { blue: traffic.colors.blue.inFlight, green: traffic.colors.green.inFlight },
       quiet: { blue: this.drains.isQuiet('blue'), green: this.drains.isQuiet('green') },
       quietSlots: this.readSlots(outside, traffic),
+      guard: await this.readGuard(deployment, route),
       bakeBreach: this.bake?.watch.breach() ?? null,
     };
+  }
+
+  /** Asked while it may matter: a deployment that has traffic, or that the guard has taken it from. */
+  private async readGuard(deployment: Deployment | null, route: Route | null): Promise<Guard | null> {
+    if (!deployment || !route) return null;
+    if (!hadTraffic(deployment.phase) && route.changedBy !== GUARD) return null;
+    return this.ports.gateway.guard(this.config().name).catch(() => null);
   }
 
   private readColors(traffic: Traffic | null): void {

@@ -1,3 +1,4 @@
+import { GUARD } from '../../njs/guard.ts';
 import type { Route } from '../../njs/route.ts';
 import { TurnoutError } from '../errors.ts';
 import { type Deployment, isEnd } from '../store/deployment.ts';
@@ -139,7 +140,10 @@ export class Performer {
     await recorder.note({ kind: 'phase', service: record.service, deployment: deployment.id, phase, reason, message, receipt });
     const level = phase === 'failed' || phase === 'rolled-back' || phase === 'needs-operator' ? 'error' : 'info';
     log[level]({ deployment: deployment.id, release: deployment.release, phase, reason }, message);
-    if (isEnd(phase)) await this.engine.tasks.abort();
+    if (!isEnd(phase)) return;
+    await this.engine.tasks.abort();
+    // It has nothing to watch any more; should this not get through, the next change of the route ends its watch.
+    await this.engine.ports.gateway.disarm(record.service).catch(() => undefined);
   }
 
   private factsWithGap(deployment: Deployment) {
@@ -209,7 +213,7 @@ export class Performer {
     if (route === null || route.active === last?.to) return;
     const { generation, changedBy: by, active: to } = route;
     const { release, slots } = route.colors[to];
-    const id = /^deployment (\S+)$/.exec(by)?.[1];
+    const id = by === GUARD ? runningDeployment(record)?.id : /^deployment (\S+)$/.exec(by)?.[1];
     const deployment = record.deployments.some((one) => one.id === id) ? (id ?? null) : null;
     const own = this.lastWrite?.generation === generation ? this.lastWrite : null;
     const traffic = own ? own.traffic : await this.mark();

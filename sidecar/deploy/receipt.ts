@@ -1,7 +1,8 @@
+import type { Counts } from '../../njs/conviction.ts';
 import { otherColor } from '../../njs/route.ts';
 import { BUCKETS } from '../../njs/traffic.ts';
 import type { Deployment, DeploymentFacts, Quantiles, Receipt } from '../store/deployment.ts';
-import { type Counts, type Mark, quantile, since, sumOf } from '../watch/counts.ts';
+import { type Mark, quantile, since, sumOf } from '../watch/counts.ts';
 
 /** What a deployment's end is told with; `end` is what the gateway has counted by then, null when it does not tell. */
 export function receiptOf(deployment: Deployment, facts: DeploymentFacts, end: Mark | null, inconclusive: boolean): Receipt {

@@ -28,6 +28,8 @@ export type Step =
   | { do: 'hook'; hook: HookName }
   /** All traffic to the color. */
   | { do: 'switch'; color: Color }
+  /** Leave a guard in the gateway that moves traffic back by itself, for the rest of the bake. */
+  | { do: 'guard'; color: Color }
   /** All traffic back to the color it came from, and the other one not ready, in one write. */
   | { do: 'switch-back'; color: Color }
   /** Write the route anew from the journal: the gateway has lost it. */

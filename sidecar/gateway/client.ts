@@ -1,4 +1,5 @@
 import { Agent, request } from 'undici';
+import type { Guard } from '../../njs/guard.ts';
 import type { Color, Route } from '../../njs/route.ts';
 import { type ErrorCode, isErrorCode, TurnoutError } from '../errors.ts';
 import type { Gateway, ProbeAnswer, RouteChange, Traffic } from './gateway.ts';
@@ -51,6 +52,18 @@ export class GatewayClient implements Gateway {
 
   async forget(service: string): Promise<void> {
     await this.call({ method: 'DELETE', path: `/v1/routes/${service}` });
+  }
+
+  async arm(guard: Omit<Guard, 'fired'>): Promise<void> {
+    await this.call({ method: 'PUT', path: `/v1/guards/${guard.service}`, body: JSON.stringify(guard) });
+  }
+
+  async guard(service: string): Promise<Guard | null> {
+    return ((await this.call({ method: 'GET', path: `/v1/guards/${service}` })) as { guard: Guard | null }).guard;
+  }
+
+  async disarm(service: string): Promise<void> {
+    await this.call({ method: 'DELETE', path: `/v1/guards/${service}` });
   }
 
   async traffic(service: string): Promise<Traffic> {

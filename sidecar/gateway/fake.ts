@@ -1,7 +1,9 @@
 import type { Answer } from '../../njs/answer.ts';
 import { change, switchTo } from '../../njs/change.ts';
+import { breach, type Guard, guardProblem, movedBack, watches } from '../../njs/guard.ts';
 import { type Color, type Route, slotSets, upstreamName } from '../../njs/route.ts';
 import { BUCKETS, type ColorTraffic, type Traffic } from '../../njs/traffic.ts';
+import { type Clock, systemClock } from '../clock.ts';
 import { type ErrorCode, TurnoutError } from '../errors.ts';
 import type { Gateway, ProbeAnswer, RouteChange } from './gateway.ts';
 
@@ -16,10 +18,15 @@ export class FakeGateway implements Gateway {
   /** Called after each change of a route, with the one before. */
   onChange: (route: Route, before: Route | null) => void = () => undefined;
   private readonly routes = new Map<string, Route>();
+  private readonly guards = new Map<string, Guard>();
   private readonly counted = new Map<string, Record<Color, ColorTraffic>>();
   private epoch = 1;
 
-  constructor(services: string[], maxReplicas = 2) {
+  constructor(
+    services: string[],
+    maxReplicas = 2,
+    private readonly clock: Pick<Clock, 'date'> = systemClock,
+  ) {
     const sets = Object.fromEntries(slotSets(maxReplicas).map((slots) => [slots.join('-'), true as const]));
     const all = Object.fromEntries(services.map((service) => [service, sets]));
     Object.assign(globalThis, { turnout_gateway: { routes: '', services: all } });
@@ -52,6 +59,23 @@ export class FakeGateway implements Gateway {
     this.routes.delete(service);
   }
 
+  async arm(guard: Omit<Guard, 'fired'>): Promise<void> {
+    this.answers();
+    const problem = guardProblem(guard);
+    if (problem) throw new TurnoutError('invalid-body', problem);
+    this.guards.set(guard.service, structuredClone({ ...guard, fired: null }));
+  }
+
+  async guard(service: string): Promise<Guard | null> {
+    this.answers();
+    return this.guards.get(service) ?? null;
+  }
+
+  async disarm(service: string): Promise<void> {
+    this.answers();
+    this.guards.delete(service);
+  }
+
   async traffic(service: string): Promise<Traffic> {
     this.answers();
     return { service, epoch: String(this.epoch), buckets: BUCKETS, colors: structuredClone(this.countsOf(service)) };
@@ -71,6 +95,20 @@ export class FakeGateway implements Gateway {
     counts.finished['2xx'] = (counts.finished['2xx'] ?? 0) + count - failed;
     counts.finished['5xx'] = (counts.finished['5xx'] ?? 0) + failed;
     counts.durations[bucket] = (counts.durations[bucket] ?? 0) + count;
+    this.watch(service);
+  }
+
+  /** What every worker of nginx does a few times a second. */
+  private watch(service: string): void {
+    const guard = this.guards.get(service);
+    const route = this.routes.get(service) ?? null;
+    if (!guard || !route || !watches(guard, route, this.clock.date().getTime())) return;
+    const traffic = { service, epoch: String(this.epoch), buckets: BUCKETS, colors: this.countsOf(service) };
+    const found = breach(guard, traffic);
+    if (!found) return;
+    const at = this.clock.date().toISOString();
+    const moved = this.become(service, route, movedBack(guard, route, at), true);
+    this.guards.set(service, { ...guard, fired: { ...found, at, generation: moved.generation } });
   }
 
   /** So many requests are in flight in a color, in the set that its route names now. */
@@ -85,6 +123,7 @@ export class FakeGateway implements Gateway {
   restart({ losing = false } = {}): void {
     this.epoch++;
     this.counted.clear();
+    this.guards.clear();
     if (losing) this.routes.clear();
   }
 

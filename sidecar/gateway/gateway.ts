@@ -1,3 +1,4 @@
+import type { Guard } from '../../njs/guard.ts';
 import type { Color, Route } from '../../njs/route.ts';
 import type { Traffic } from '../../njs/traffic.ts';
 
@@ -23,6 +24,11 @@ export interface Gateway {
   /** The flip by hand; `not-ready` unless the color is ready, or forced and not empty. */
   switch(service: string, color: Color, options: { force: boolean; by: string }): Promise<Route>;
   traffic(service: string): Promise<Traffic>;
+  /** Leaves a guard; whatever guarded the service before is gone. It has not fired. */
+  arm(guard: Omit<Guard, 'fired'>): Promise<void>;
+  /** Null: nothing guards the service. */
+  guard(service: string): Promise<Guard | null>;
+  disarm(service: string): Promise<void>;
   /** Forgets the route of a service that nginx does not know any more. */
   forget(service: string): Promise<void>;
   /** One GET through nginx to exactly these slots, whatever the route says; it is not counted. */

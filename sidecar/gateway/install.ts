@@ -87,7 +87,9 @@ export async function installScripts(config: Config, folder: string, into: strin
       await write(join(into, 'njs', bundle, `${service.name}.js`), filled);
     }
   }
-  await write(join(into, 'njs', 'control.js'), await readFile(join(home, 'dist/njs/control.js'), 'utf8'));
+  for (const bundle of ['control', 'watch']) {
+    await write(join(into, 'njs', `${bundle}.js`), await readFile(join(home, `dist/njs/${bundle}.js`), 'utf8'));
+  }
 }
 
 /** `text` inside a string literal of JavaScript, whatever its quotes. */

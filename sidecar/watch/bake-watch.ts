@@ -1,7 +1,7 @@
+import type { Breach } from '../../njs/conviction.ts';
 import type { Clock } from '../clock.ts';
 import type { BakeConfig } from '../config/config.ts';
 import type { OutputMatches, Replica, Runtime } from '../runtime/runtime.ts';
-import type { Breach } from './conviction.ts';
 
 /** Milliseconds between two readings of what replicas use. */
 const READ = 1000;

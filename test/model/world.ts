@@ -33,7 +33,7 @@ class Crash extends Error {}
 /** A sidecar, its gateway, replicas and disk, all in memory; things go wrong when the test says so. */
 export class World {
   readonly clock = new VirtualClock();
-  readonly gateway = new FakeGateway([SERVICE]);
+  readonly gateway = new FakeGateway([SERVICE], 2, this.clock);
   readonly lines: Written[] = [];
   readonly violations: string[] = [];
   readonly natures = new Map<string, Nature>();

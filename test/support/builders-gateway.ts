@@ -1,3 +1,4 @@
+import type { Guard } from '../../njs/guard.ts';
 import { type Color, otherColor, type Route } from '../../njs/route.ts';
 import type { Traffic } from '../../njs/traffic.ts';
 import { TurnoutError } from '../../sidecar/errors.ts';
@@ -12,6 +13,7 @@ export class FakeGateway implements Gateway {
   /** Does not answer while set. */
   silent = false;
   inFlight: Record<Color, number> = { blue: 0, green: 0 };
+  armed: Guard | null = null;
   probeAnswer: ProbeAnswer = { status: 200, body: '{}' };
 
   constructor(public held: Route | null = null) {}
@@ -39,6 +41,21 @@ export class FakeGateway implements Gateway {
     if (slots.length === 0 || !(ready || force)) throw new TurnoutError('not-ready', `${color} is not ready`);
     const weights = { [color]: 100, [otherColor(color)]: 0 } as Route['weights'];
     return this.become(service, { active: color, weights, colors: route.colors }, by);
+  }
+
+  async arm(guard: Omit<Guard, 'fired'>): Promise<void> {
+    this.answer();
+    this.armed = { ...guard, fired: null };
+  }
+
+  async guard(): Promise<Guard | null> {
+    this.answer();
+    return this.armed;
+  }
+
+  async disarm(): Promise<void> {
+    this.answer();
+    this.armed = null;
   }
 
   async traffic(service: string): Promise<Traffic> {

@@ -73,6 +73,7 @@ export function observed(parts: Partial<Observed> = {}): Observed {
     trial: trial(),
     busy: null,
     bakeBreach: null,
+    guard: null,
     restarts: 0,
     resting: new Set(),
     ...parts,

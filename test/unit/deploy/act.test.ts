@@ -9,6 +9,7 @@ import { EMPTY, observed, routeTo, warm } from '../../support/builders.ts';
 import { serviceConfig } from '../../support/builders-config.ts';
 import { FakeGateway } from '../../support/builders-gateway.ts';
 import { deployment, flipTo, record } from '../../support/builders-record.ts';
+import { FakeClock } from '../../support/clock.ts';
 
 const config = serviceConfig({
   command: ['run', '--release={release}'],
@@ -30,7 +31,7 @@ async function does(step: Effect, route: Route | null, parts: Parts = {}) {
   const replicas = (await runtime.list()).map((one) => ({ ...one, health: { state: 'healthy' as const, last: null } }));
   const addressOf = (_service: string, color: string, slot: number) => `127.0.0.1:${color === 'blue' ? 1 : 2}000${slot}`;
   const situation = { config, observed: observed({ route, replicas, ...rest }), record: past, deployment: of };
-  await act(step, situation, { gateway, runtime, addressOf });
+  await act(step, situation, { gateway, runtime, addressOf, clock: new FakeClock() });
   return { runtime, gateway };
 }
 

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import type { Guard } from '../../../njs/guard.ts';
 import { decide } from '../../../sidecar/deploy/decide.ts';
 import type { Mark } from '../../../sidecar/watch/counts.ts';
 import { observed, routeTo, seen, warm } from '../../support/builders.ts';
@@ -19,6 +20,14 @@ const failing = { reason: 'error-rate', message: 'too many errors' };
 function counted(finished: Record<string, number>, epoch = 'first'): Mark {
   const none = { finished: {}, durations: [], failedOver: 0 };
   return { epoch, colors: { blue: none, green: { ...none, finished } } };
+}
+
+/** As the gateway tells of the deployment's guard. */
+function guarding(generation: number, fired: Guard['fired'] = null): Guard {
+  const limits = { minRequests: 50, maxErrorRate: 0.01, maxP99: null };
+  const baseline = counted({}).colors.green;
+  const of = { service: 'backend', deployment: 'new', color: 'green' as const, fallback: 'blue' as const };
+  return { ...of, generation, until: 1e15, limits, epoch: 'first', baseline, fired };
 }
 
 const world = observed({ route, replicas: [blue, mine], traffic: counted({ '2xx': 100 }) });
@@ -57,7 +66,7 @@ describe('a bake', () => {
       replica: null,
     });
     const old = baking(100, { facts: { switched: counted({ '2xx': 80, '5xx': 20 }) } });
-    expect(decide(bad, old, config, NOW)).toBeNull();
+    expect(decide({ ...bad, guard: guarding(route.generation) }, old, config, NOW)).toBeNull();
   });
 
   test('convicts by what was observed of its replicas', () => {
@@ -79,6 +88,48 @@ describe('a bake', () => {
     const lenient = serviceConfig({ bake: { ...BAKE, maxRestarts: 2 } });
     expect(decide({ ...dead, restarts: 1 }, baking(100), lenient, NOW)).toEqual({ do: 'revive', color: 'green', slot: 1 });
     expect(decide({ ...dead, restarts: 2 }, baking(100), lenient, NOW)).toMatchObject({ reason: 'restarts' });
+  });
+});
+
+describe('the guard of a bake', () => {
+  const switched = { facts: { switched: counted({}) } };
+  const fired = { reason: 'error-rate', message: '30 of 100 requests failed', at: '2026-01-01T00:00:00.000Z', generation: 9 };
+
+  test('is left in the gateway, and again after every change of the route', () => {
+    expect(decide(world, baking(100, switched), config, NOW)).toEqual({ do: 'guard', color: 'green' });
+    const other = { ...world, guard: guarding(route.generation - 1) };
+    expect(decide(other, baking(100, switched), config, NOW)).toEqual({ do: 'guard', color: 'green' });
+    const present = { ...world, guard: guarding(route.generation) };
+    expect(decide(present, baking(100, switched), config, NOW)).toBeNull();
+  });
+
+  test('is not wanted where nobody could take the traffic, or nobody knows where to count from', () => {
+    const alone = { ...world, route: routeTo('green', { green: { release: 'v2' } }) };
+    expect(decide(alone, baking(100, switched), config, NOW)).toBeNull();
+    expect(decide(world, baking(100), config, NOW)).toBeNull();
+  });
+
+  test('that has moved traffic back ends the deployment with its numbers', () => {
+    const left = { ...world, route: routeTo('blue', { green: warm('v2'), changedBy: 'guard' }), guard: guarding(8, fired) };
+    const expected = {
+      do: 'enter',
+      phase: 'rolled-back',
+      reason: 'error-rate',
+      message: `${fired.message}; the guard moved traffic back`,
+    };
+    expect(decide(left, baking(100, switched), config, NOW)).toEqual(expected);
+    // Also when the sidecar died before it knew of its own switch.
+    const unaware = deploying('switching', NOW, { flips: [flipTo('blue', 'v1')] });
+    expect(decide(left, unaware, config, NOW)).toEqual(expected);
+  });
+
+  test('of another deployment, or one that has not fired, ends nothing', () => {
+    const route = routeTo('blue', { green: warm('v2'), changedBy: 'ann' });
+    const superseded = { phase: 'superseded', reason: 'manual-flip' };
+    const flipped = { ...switched, flips: [forth, flipTo('blue', 'v1', { by: 'ann' })] };
+    expect(decide({ ...world, route, guard: guarding(8) }, baking(100, flipped), config, NOW)).toMatchObject(superseded);
+    const other = { ...guarding(8, fired), deployment: 'another' };
+    expect(decide({ ...world, route, guard: other }, baking(100, flipped), config, NOW)).toMatchObject(superseded);
   });
 });
 

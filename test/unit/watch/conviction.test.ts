@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
+import { type Counts, convict, slower, wilsonLower } from '../../../njs/conviction.ts';
 import { BUCKETS } from '../../../njs/traffic.ts';
-import { convict, wilsonLower } from '../../../sidecar/watch/conviction.ts';
-import { type Counts, since, slower } from '../../../sidecar/watch/counts.ts';
+import { since } from '../../../sidecar/watch/counts.ts';
 
 const LIMITS = { minRequests: 50, maxErrorRate: 0.01, maxP99: null };
 
