@@ -70,6 +70,14 @@ export class GatewayClient implements Gateway {
     return (await this.call({ method: 'GET', path: `/v1/traffic/${service}` })) as Traffic;
   }
 
+  /** What answers there. */
+  async versions(): Promise<{ nginx: string; njs: string; turnout: string }> {
+    const { versions } = (await this.call({ method: 'GET', path: '/v1/health' })) as {
+      versions: { nginx: string; njs: string; turnout: string };
+    };
+    return versions;
+  }
+
   async probe(upstream: string, path: string, timeout: number): Promise<ProbeAnswer> {
     const headers = { 'x-turnout-upstream': upstream };
     const answer = await request(`http://localhost${path}`, {

@@ -52,7 +52,7 @@ export class ContainerHost implements GatewayHost {
     });
     const found = await this.find();
     if (!found) this.log.warn('no container is labelled dev.turnout.role=gateway yet: none is told of changes');
-    else if (found.state === 'running' && changed) await this.container.signal(found.id, 'SIGHUP');
+    else if (found.state === 'running' && changed) await this.hangUp(found);
     // While nobody looked: killed is not stopped.
     else if (found.state === 'exited' && found.exitCode === KILLED) await this.bringBack('gateway was killed; starting it anew');
     this.watching = this.watchAnswers();
@@ -61,7 +61,7 @@ export class ContainerHost implements GatewayHost {
   async reload(limit: number): Promise<void> {
     const found = await this.find();
     if (found?.state !== 'running') return;
-    await this.container.signal(found.id, 'SIGHUP');
+    await this.hangUp(found);
     const wanted = await configuration(this.folder);
     if (!(await this.until(async () => (await knock(this.socket, this.clock)).configuration === wanted, RELOAD))) {
       throw new TurnoutError(
@@ -78,8 +78,16 @@ export class ContainerHost implements GatewayHost {
     this.stopping.abort();
     this.stopListening();
     await this.watching;
-    // Compose removes the gateway first when everything goes, and keeps it when it only stops.
-    return this.seen && (await this.find()) === null;
+    // Compose removes the gateway first when everything goes, and keeps it when it only stops. An engine that is away, because it
+    // restarts, proves nothing.
+    const found = await this.find().catch(() => undefined);
+    return this.seen && found === null;
+  }
+
+  /** From inside: whoever signals from outside counts as having stopped it, and no restart policy brings it back from then on. */
+  private async hangUp({ id, name }: FoundContainer): Promise<void> {
+    const { code, output } = await this.container.exec(id, ['sh', '-c', 'kill -HUP 1']);
+    if (code !== 0) throw new TurnoutError('gateway-unusable', `nginx in ${name} cannot be told to reload: ${output.trim()}`);
   }
 
   private get socket(): string {

@@ -4,7 +4,6 @@ export interface GatewayContainer {
   find(): Promise<FoundContainer | null>;
   /** Runs a program in it. */
   exec(id: string, words: string[]): Promise<{ code: number; output: string }>;
-  signal(id: string, name: NodeJS.Signals): Promise<void>;
   kill(id: string): Promise<void>;
   start(id: string): Promise<void>;
   /** Of all its processes, as `ps` shows them. */

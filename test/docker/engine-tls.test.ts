@@ -11,6 +11,9 @@ import { contained, DockerBench, engineMissing, SOCKET, TestNetwork } from '../s
 import { eventually, temporaryFolder } from '../support/processes.ts';
 
 const run = promisify(execFile);
+/** The first byte of whoever speaks TLS, and what the engine says to others. */
+const HANDSHAKE = 0x16;
+const NO_TLS = 'HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTP request to an HTTPS server.\n';
 const SOFTLY = { signal: 'SIGTERM', timeout: 5000 } as const;
 
 describe.skipIf(engineMissing())('an engine on TCP', () => {
@@ -49,7 +52,17 @@ describe.skipIf(engineMissing())('an engine on TCP', () => {
   /** As `dockerd --tlsverify` listens: whoever has no certificate of the same authority is turned away. */
   async function verifying(): Promise<{ host: string; port: number }> {
     const options = { ...(await ours.issue('server')), requestCert: true, rejectUnauthorized: true };
-    return listening(createTlsServer(options, forward));
+    const secure = createTlsServer(options, forward);
+    const entrance = createServer((socket) => {
+      socket.on('error', () => {});
+      socket.once('data', (begin) => {
+        if (begin[0] !== HANDSHAKE) return void socket.end(NO_TLS);
+        socket.pause();
+        socket.unshift(begin);
+        secure.emit('connection', socket);
+      });
+    });
+    return listening(entrance);
   }
 
   async function expectAllOfIt(over: Partial<DockerConfig>): Promise<void> {
@@ -93,12 +106,8 @@ describe.skipIf(engineMissing())('an engine on TCP', () => {
     const begin = performance.now();
     await expect(bench.newRuntime({ host, tls }).list()).rejects.toMatchObject({
       code: 'runtime-unusable',
-      message: expect.stringMatching(
-        new RegExp(
-          `^The containers cannot be listed: the Docker engine at tcp://127.0.0.1:${host.port} cannot be reached \\(\\S.*\\)$`,
-        ),
-      ),
-      hint: expect.stringMatching(/`docker\.host` and `docker\.tls`/),
+      message: expect.stringMatching(new RegExp(`^The containers cannot be listed: .*tcp://127.0.0.1:${host.port}.*`)),
+      hint: expect.stringContaining('`docker.tls`'),
     });
     expect(performance.now() - begin).toBeLessThan(3000);
   });

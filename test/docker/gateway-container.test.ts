@@ -82,9 +82,10 @@ describe.skipIf(engineMissing())('the container of a gateway', () => {
     await expect(gateway.exec('0'.repeat(64), ['x'])).rejects.toMatchObject({ code: 'runtime-unusable' });
   });
 
-  test('gets signals, and tells the titles of its processes', async () => {
+  test('can be told to reload from inside, and tells the titles of its processes', async () => {
     const id = await run('one');
-    await gateway.signal(id, 'SIGHUP');
+    const hangUp = [process.execPath, '-e', "process.kill(1, 'SIGHUP')"];
+    expect(await gateway.exec(id, hangUp)).toEqual({ code: 0, output: '' });
     await eventually('it has heard', async () =>
       (await docker.getContainer(id).logs({ stdout: true })).toString().includes('hup'),
     );

@@ -28,6 +28,8 @@ function follow(over: { isAlive?: () => boolean; nextBegan?: () => number | null
     engine: { open } as unknown as Engine,
     container: 'c',
     pattern: /^x/,
+    options: {},
+    began: 0,
     isAlive: () => true,
     nextBegan: () => null,
     onEnd: () => {},

@@ -6,7 +6,7 @@ import { parse, stringify } from 'yaml';
 import type { Color } from '../../njs/route.ts';
 import type { ServiceView } from '../../sidecar/deploy/view.ts';
 import type { Deployment } from '../../sidecar/store/deployment.ts';
-import { call, type HttpAnswer } from './http.ts';
+import { call, type HttpAnswer, type HttpCall } from './http.ts';
 import { eventually, freePort, temporaryFolder } from './processes.ts';
 import type { CliResult } from './turnout.ts';
 
@@ -17,6 +17,17 @@ export interface ComposeOptions {
   service?: Record<string, unknown>;
   /** The engine, as the variables of the docker client say it. Default: the one of this machine. */
   env?: Record<string, string>;
+  /** An engine that is not the machine's own, and has the images already. */
+  engine?: OtherEngine;
+}
+
+export interface OtherEngine {
+  /** As DOCKER_HOST says it. */
+  address: string;
+  /** The folder of its socket, which has to be docker.sock. */
+  socketFolder: string;
+  /** Calls a port that is published there. */
+  call: typeof call;
 }
 
 /** The project's own compose.yaml, brought up under another name, with a network and ports of its own. */
@@ -27,13 +38,17 @@ export class Compose {
     readonly gatewayPort: number,
     readonly apiPort: number,
     private readonly env: NodeJS.ProcessEnv,
+    private readonly engine: OtherEngine | null,
   ) {}
 
   /** Builds the images and writes the files; nothing runs yet. */
-  static async create({ service = {}, env = {} }: ComposeOptions = {}): Promise<Compose> {
+  static async create({ service = {}, env = {}, engine }: ComposeOptions = {}): Promise<Compose> {
     const name = `tt${randomBytes(4).toString('hex')}`;
-    const compose = new Compose(name, await temporaryFolder(), await freePort(), await freePort(), { ...process.env, ...env });
+    const where = engine ? { DOCKER_HOST: engine.address } : {};
+    const all = { ...process.env, ...where, ...env };
+    const compose = new Compose(name, await temporaryFolder(), await freePort(), await freePort(), all, engine ?? null);
     await compose.writeFiles(service);
+    if (engine) return compose;
     const built = await compose.compose('build');
     if (built.code !== 0) throw new Error(`docker compose build failed:\n${built.stderr}`);
     return compose;
@@ -73,6 +88,11 @@ export class Compose {
     );
   }
 
+  /** One request to a published port. */
+  call(one: HttpCall): Promise<HttpAnswer> {
+    return (this.engine?.call ?? call)(one);
+  }
+
   /** `docker compose` on these files; never rejects for an exit code. */
   compose(...words: string[]): Promise<CliResult> {
     const files = ['-f', join(ROOT, 'compose.yaml'), '-f', join(this.folder, 'override.yaml')];
@@ -102,7 +122,7 @@ export class Compose {
     this.known ??= (await this.token()) || null;
     const headers = { authorization: `Bearer ${this.known}` };
     const text = body === undefined ? {} : { body: JSON.stringify(body) };
-    return call({ port: this.apiPort, method, path, headers, ...text });
+    return this.call({ port: this.apiPort, method, path, headers, ...text });
   }
 
   async view(): Promise<ServiceView> {
@@ -162,7 +182,9 @@ export class Compose {
     await mkdir(join(this.folder, 'etc'));
     await writeFile(join(this.folder, 'etc/turnout.yaml'), stringify(config));
     const volumes = (parse(await readFile(join(ROOT, 'compose.yaml'), 'utf8')).services.sidecar.volumes as string[]).map((one) =>
-      one.replace('./examples/compose', join(this.folder, 'etc')),
+      one
+        .replace('./examples/compose', join(this.folder, 'etc'))
+        .replace(/^\/var\/run:/, `${this.engine?.socketFolder ?? '/var/run'}:`),
     );
     const ipam = stringify([{ subnet: `${net}.0/24`, gateway: `${net}.1`, ip_range: `${net}.0/26` }]);
     const override = [

@@ -72,6 +72,10 @@ export class Engine {
   explain(wanted: string, error: unknown): TurnoutError {
     if (error instanceof TurnoutError) return error;
     const { statusCode } = error as { statusCode?: number };
+    // It speaks TLS, and says so in plain words to whoever does not.
+    if (statusCode === 400 && /HTTP request to an HTTPS server/.test(wordsOf(error))) {
+      return this.#away(`${wanted}: the Docker engine at ${this.address} wants TLS`, '', error);
+    }
     if (statusCode !== undefined) return new TurnoutError('runtime-unusable', `${wanted}: ${wordsOf(error)}`, { cause: error });
     const { code = '', message } = error as NodeJS.ErrnoException;
     return this.#away(`${wanted}: the Docker engine at ${this.address} cannot be reached (${code || message})`, code, error);

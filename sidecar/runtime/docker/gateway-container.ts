@@ -94,15 +94,10 @@ export class GatewayContainer {
     });
   }
 
-  async signal(id: string, name: NodeJS.Signals): Promise<void> {
-    await this.#engine.ask(`The gateway's container cannot be sent ${name}`, (docker) =>
-      docker.getContainer(id).kill({ signal: name }),
-    );
-  }
-
   /** Ends it at once; one that has ended already is fine. */
   async kill(id: string): Promise<void> {
-    await this.signal(id, 'SIGKILL').catch((error: unknown) => {
+    const killed = this.#engine.ask("The gateway's container cannot be killed", (docker) => docker.getContainer(id).kill());
+    await killed.catch((error: unknown) => {
       if (![404, 409].includes(refusal(error) ?? 0)) throw error;
     });
   }

@@ -28,12 +28,8 @@ class FakeContainer implements GatewayContainer {
 
   async exec(_id: string, words: string[]) {
     this.told.push(words.join(' '));
+    if (words.includes('kill -HUP 1')) this.onSignal();
     return this.checks;
-  }
-
-  async signal(_id: string, name: string) {
-    this.told.push(name);
-    this.onSignal();
   }
 
   async kill() {
@@ -123,7 +119,7 @@ describe('a configuration', () => {
     container.onSignal = () => setTimeout(() => (present = 'conf-new'), 200);
     container.shutting = 3;
     await hostOf(container).reload(5000);
-    expect(container.told).toEqual(['SIGHUP']);
+    expect(container.told).toEqual(['sh -c kill -HUP 1']);
     expect([present, container.shutting < 0]).toEqual(['conf-new', true]);
   });
 
@@ -137,7 +133,7 @@ describe('a configuration', () => {
   test('that changed at the start is told to the gateway', async () => {
     const container = new FakeContainer(RUNNING);
     await hostOf(container).start(true);
-    expect(container.told).toEqual(['SIGHUP']);
+    expect(container.told).toEqual(['sh -c kill -HUP 1']);
   });
 });
 
@@ -197,6 +193,14 @@ describe('at the end', () => {
     await made.start(false);
     container.found = left;
     expect(await made.stop()).toBe(gone);
+  });
+
+  test('an engine that is away proves nothing, and keeps nobody from ending', async () => {
+    const container = new FakeContainer(RUNNING);
+    const made = hostOf(container);
+    await made.start(false);
+    container.find = () => Promise.reject(new Error('connect ENOENT'));
+    expect(await made.stop()).toBe(false);
   });
 
   test('one that never was proves nothing', async () => {
