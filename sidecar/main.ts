@@ -56,7 +56,10 @@ export async function startSidecar(first: Config, nginx: NginxHome, env: NodeJS.
   const clock = systemClock;
   const undo: (() => Promise<unknown>)[] = [];
   const stop = async () => {
-    for (const step of undo.splice(0).reverse()) await step();
+    for (const step of undo.splice(0).reverse()) {
+      // One that fails must not keep the others from ending what they have started.
+      await step().catch((error: Error) => log.error({ error: error.message }, 'something could not be ended'));
+    }
   };
   // Replicas of an earlier configuration may still say what was secret then.
   const secrets = [...first.secrets];

@@ -16,12 +16,17 @@ const LOCK_LOOK = 500;
 /** Milliseconds that a sidecar may take to come back. */
 const RESTART = 30_000;
 
+/** Phases that a pipeline may stop at: ready for `promote`, or with the traffic. */
+const UNTIL = ['waiting', 'baking'];
+
 export interface DeployOptions extends Common {
   release: string;
   image?: string;
   force?: boolean;
   /** Wait for `promote` before the switch. */
   hold?: boolean;
+  /** Stop following once it has reached this phase. */
+  until?: string;
   /** How long to wait for another deployment to end first. */
   lockWait?: string;
   /** commander's `--no-wait` */
@@ -33,6 +38,8 @@ type Accepted = Deployment & { noop: boolean };
 
 export async function deploy(named: string | undefined, options: DeployOptions): Promise<number> {
   const limit = options.waitTimeout === undefined ? Number.POSITIVE_INFINITY : durationOf('--wait-timeout', options.waitTimeout);
+  if (options.until !== undefined && !UNTIL.includes(options.until))
+    throw new TurnoutError('usage', `--until is "${options.until}", expected ${UNTIL.join(' or ')}`);
   const { config, api } = await connect(options);
   const service = serviceOf(config, named);
   const body = {
@@ -71,7 +78,12 @@ async function accepted(lockWait: number, post: () => Promise<Accepted>): Promis
 }
 
 /** Shows a deployment's phases as they come, until it ends. Ctrl-C only stops watching. */
-export async function follow(api: ApiClient, accepted: Deployment, limit: number, options: Common): Promise<number> {
+export async function follow(
+  api: ApiClient,
+  accepted: Deployment,
+  limit: number,
+  options: Common & { until?: string },
+): Promise<number> {
   const events = new Happenings(api, `deployment=${accepted.id}`);
   try {
     return await watch(api, accepted, limit, options, events);
@@ -80,7 +92,13 @@ export async function follow(api: ApiClient, accepted: Deployment, limit: number
   }
 }
 
-async function watch(api: ApiClient, accepted: Deployment, limit: number, options: Common, events: Happenings): Promise<number> {
+async function watch(
+  api: ApiClient,
+  accepted: Deployment,
+  limit: number,
+  options: Common & { until?: string },
+  events: Happenings,
+): Promise<number> {
   const detached = new AbortController();
   process.once('SIGINT', () => detached.abort());
   const started = systemClock.now();
@@ -100,6 +118,10 @@ async function watch(api: ApiClient, accepted: Deployment, limit: number, option
     said = deployment.message;
     shown = deployment.steps.length;
     if (isEnd(deployment.phase)) break;
+    if (deployment.steps.some((step) => step.phase === options.until)) {
+      if (options.json) printJson(deployment);
+      return DONE;
+    }
     if (detached.signal.aborted) {
       progress(`detached; deployment ${deployment.id} goes on: turnout status ${deployment.service}`);
       return INTERRUPTED;

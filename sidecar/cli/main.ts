@@ -26,6 +26,10 @@ function createProgram(run: (verb: Verb) => Promise<void>): Command {
     .option('--image <image>', 'another image than the configured one; {release} is filled in')
     .option('--force', 'deploy even if that release is live and healthy')
     .option('--hold', 'wait for turnout promote before the switch')
+    .option(
+      '--until <phase>',
+      'stop following (exit 0) once it is waiting for promote, or baking: for pipelines with a stage of their own',
+    )
     .option('--lock-wait <duration>', 'wait so long for another deployment to end, e.g. 5m')
     .option('--no-wait', 'do not wait for the end; prints the id')
     .option('--wait-timeout <duration>', 'stop waiting after e.g. 5m (exit 9); the deployment goes on')
