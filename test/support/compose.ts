@@ -15,6 +15,10 @@ const ROOT = join(import.meta.dirname, '../..');
 export interface ComposeOptions {
   /** Merged over the backend of examples/compose/turnout.yaml. */
   service?: Record<string, unknown>;
+  /** Merged over `docker`. */
+  docker?: Record<string, unknown>;
+  /** Beside turnout.yaml: their text by name. */
+  files?: Record<string, string>;
   /** The engine, as the variables of the docker client say it. Default: the one of this machine. */
   env?: Record<string, string>;
   /** An engine that is not the machine's own, and has the images already. */
@@ -42,12 +46,12 @@ export class Compose {
   ) {}
 
   /** Builds the images and writes the files; nothing runs yet. */
-  static async create({ service = {}, env = {}, engine }: ComposeOptions = {}): Promise<Compose> {
+  static async create({ env = {}, engine, ...written }: ComposeOptions = {}): Promise<Compose> {
     const name = `tt${randomBytes(4).toString('hex')}`;
     const where = engine ? { DOCKER_HOST: engine.address } : {};
     const all = { ...process.env, ...where, ...env };
     const compose = new Compose(name, await temporaryFolder(), await freePort(), await freePort(), all, engine ?? null);
-    await compose.writeFiles(service);
+    await compose.writeFiles(written);
     if (engine) return compose;
     const built = await compose.compose('build');
     if (built.code !== 0) throw new Error(`docker compose build failed:\n${built.stderr}`);
@@ -173,13 +177,15 @@ export class Compose {
     await rm(this.folder, { recursive: true, force: true });
   }
 
-  private async writeFiles(service: Record<string, unknown>): Promise<void> {
+  private async writeFiles({ service = {}, docker = {}, files = {} }: ComposeOptions): Promise<void> {
     const net = await freeNetwork(this);
     const config = parse(await readFile(join(ROOT, 'examples/compose/turnout.yaml'), 'utf8'));
     config.docker.network = this.name;
     config.docker.subnet = `${net}.0/24`;
+    Object.assign(config.docker, docker);
     Object.assign(config.services.backend, service);
     await mkdir(join(this.folder, 'etc'));
+    for (const [name, text] of Object.entries(files)) await writeFile(join(this.folder, 'etc', name), text);
     await writeFile(join(this.folder, 'etc/turnout.yaml'), stringify(config));
     const volumes = (parse(await readFile(join(ROOT, 'compose.yaml'), 'utf8')).services.sidecar.volumes as string[]).map((one) =>
       one
