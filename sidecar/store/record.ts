@@ -138,11 +138,20 @@ function deploymentOf(record: ServiceRecord, id: string): Deployment | undefined
 /** What a deployment brought: a label, and of containers exactly which image. */
 export type Run = Pick<Deployment, 'release' | 'image' | 'digest'>;
 
-/** What served before, if it was another release or another image; null when nothing did. `rollback` goes there. */
+/**
+ * What served before, if it was another release or another image; null when nothing did. `rollback` goes there, so what
+ * was rolled back itself is none of it.
+ */
 export function previousRun(record: ServiceRecord): Run | null {
-  const runs = record.flips.map((flip) => runOf(record, flip)).filter((run) => run !== null);
+  const kept = record.flips.filter(({ deployment }) => deployment === null || !wasRolledBack(record, deployment));
+  const runs = kept.map((flip) => runOf(record, flip)).filter((run) => run !== null);
   const present = runs.at(-1);
   return runs.findLast((run) => run.release !== present?.release || run.digest !== present.digest) ?? null;
+}
+
+/** Both flips of such a deployment, there and back, are left out: what served before it serves again. */
+function wasRolledBack(record: ServiceRecord, id: string): boolean {
+  return record.deployments.some((one) => one.id === id && one.phase === 'rolled-back');
 }
 
 function runOf(record: ServiceRecord, { to, release, at }: Written<Flipped>): Run | null {

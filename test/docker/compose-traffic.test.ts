@@ -29,7 +29,8 @@ async function said(report: LoadReport): Promise<string> {
 test('no request is lost at the published port through 20 flips and 5 deployments of 2 replicas', {
   timeout: 300_000,
 }, async () => {
-  compose = await started();
+  // The example ends gracefully when it is asked to: killed, it shows whether anything was in flight.
+  compose = await started({ stop: { signal: 'SIGKILL', timeout: '1s' } });
   expect((await compose.cli('deploy', '--release', 'v2')).code).toBe(0);
   const first = await active();
   const load = startLoad({ origin: compose.origin, connections: 32 });

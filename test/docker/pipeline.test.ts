@@ -4,6 +4,7 @@ import { afterEach, expect, test } from 'vitest';
 import { Compose } from '../support/compose.ts';
 import { type Load, startLoad } from '../support/load.ts';
 import { jenkinsStages, shell, turnoutCommand } from '../support/pipeline.ts';
+import { eventually } from '../support/processes.ts';
 import { Registry, USER } from '../support/registry.ts';
 
 let registry: Registry;
@@ -61,7 +62,10 @@ test('the pipeline builds, pushes and deploys containers: 0 for a good release, 
       bake: { for: '5s' },
       smoke: [{ get: '/' }],
     },
-    docker: { registryAuth: { [registry.host]: { username: USER.username, passwordFile: 'registry.password' } } },
+    docker: {
+      registryAuth: { [registry.host]: { username: USER.username, passwordFile: 'registry.password' } },
+      prune: '* * * * *',
+    },
     files: { 'registry.password': `${USER.password}\n` },
   });
   await mkdir(join(compose.folder, 'work'));
@@ -101,4 +105,10 @@ test('the pipeline builds, pushes and deploys containers: 0 for a good release, 
     reason: 'error-rate',
   });
   expect((await compose.view()).colors.green).toMatchObject({ release: 'v2', ready: true });
+
+  // Every minute here: what nothing needs goes; what runs, what a rollback needs, and the last one stay.
+  const here = async (release: string) =>
+    (await compose.docker('image', 'inspect', `${registry.host}/backend:${release}`)).code === 0;
+  await eventually('the image of the sick release is gone', async () => !(await here('sick')), 70_000);
+  expect([await here('v1'), await here('v2'), await here('bad')]).toEqual([true, true, true]);
 });

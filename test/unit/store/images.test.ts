@@ -44,6 +44,20 @@ describe('the way back', () => {
   });
 });
 
+describe('the way back after a release that was rolled back', () => {
+  test('is to what served before the present one, not to the one that went bad', () => {
+    const made = recordAfter(
+      ...deployed('v1', 'app@1', 'blue'),
+      ...deployed('v2', 'app@2', 'green'),
+      accepted('d-bad', 'bad', 'blue'),
+      flip('blue', 'bad', 'd-bad'),
+      flip('green', 'v2', 'd-bad'),
+      phase('d-bad', 'rolled-back'),
+    );
+    expect(previousRun(made)).toMatchObject({ release: 'v1', digest: 'app@1' });
+  });
+});
+
 describe('images that nothing needs', () => {
   test('are those behind the present and the one before', () => {
     const made = recordAfter(
