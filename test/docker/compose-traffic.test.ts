@@ -29,9 +29,7 @@ async function said(report: LoadReport): Promise<string> {
 test('no request is lost at the published port through 20 flips and 5 deployments of 2 replicas', {
   timeout: 300_000,
 }, async () => {
-  // The example ends gracefully when it is asked to, and the other color would take over what it loses: killed and alone, it
-  // shows whether anything was in flight.
-  compose = await started({ stop: { signal: 'SIGKILL', timeout: '1s' }, failover: false });
+  compose = await started();
   expect((await compose.cli('deploy', '--release', 'v2')).code).toBe(0);
   const first = await active();
   const load = startLoad({ origin: compose.origin, connections: 32 });
@@ -67,6 +65,25 @@ test('no request is lost at the published port through 20 flips and 5 deployment
   expect([report.failed, report.wrongBodies, report.staleCount], await said(report)).toEqual([0, 0, 0]);
   expect(total).toBeGreaterThanOrEqual(REQUESTS);
   expect(checked).toBe(total);
+});
+
+test('the old containers are stopped right after the switch, and nothing that they had begun is lost', {
+  timeout: 180_000,
+}, async () => {
+  // The example ends gracefully when it is asked to, and the other color would take over what it loses: killed and alone, it
+  // shows whether anything was in flight.
+  compose = await started({ keep: '0s', stop: { signal: 'SIGKILL', timeout: '1s' }, failover: false });
+  const load = startLoad({ origin: compose.origin, connections: 32, mix: { get: 1, slow: 1 }, slowMs: 1500 });
+  for (const release of ['v2', 'v1', 'v2']) {
+    const old = await active();
+    expect((await compose.cli('deploy', '--release', release)).code).toBe(0);
+    await eventually(`${old} is gone`, async () => (await compose.view()).colors[old].replicas.length === 0, 40_000);
+  }
+  const report = await load.stop();
+  console.log(JSON.stringify({ total: report.total, failed: report.failed }));
+  expect(report.failed, await said(report)).toBe(0);
+  const [last] = await compose.deployments();
+  expect(last?.receipt?.retired).toMatchObject({ inFlight: 0, limitHit: false });
 });
 
 test('the sidecar restarted in the middle of a deployment: no request is lost and the deployment goes on', {
