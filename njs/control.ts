@@ -2,7 +2,7 @@
 import fs from 'fs';
 import { type Answer, problem, routeAnswer } from './answer.ts';
 import { change, switchTo } from './change.ts';
-import { readTraffic } from './counters.ts';
+import { readTraffic, readTraffics } from './counters.ts';
 import { type Guard, guardProblem } from './guard.ts';
 import { forgetGuard, readGuard, writeGuard } from './guards.ts';
 import { isWorker, locked } from './lock.ts';
@@ -37,6 +37,7 @@ async function respond(r: NginxHTTPRequest): Promise<Answer> {
   if (path[1] !== 'v1' || path.length > 6) return nothingHere(r);
   if (noun === 'health' && service === undefined) return only(r, 'GET') || health();
   if (noun === 'routes' && service === undefined) return only(r, 'GET') || routes();
+  if (noun === 'traffic' && service === undefined) return only(r, 'GET') || traffics(r);
   if (service === undefined || !(noun === 'routes' || noun === 'traffic' || noun === 'guards')) return nothingHere(r);
   // Of a service that was removed from turnout.yaml, only the route can still be forgotten.
   if (noun === 'routes' && verb === undefined && r.method === 'DELETE') return forget(r, service);
@@ -148,6 +149,11 @@ async function exclusively(
 async function traffic(r: NginxHTTPRequest, service: string): Promise<Answer> {
   const found = await withLock(r, 'traffic', () => readTraffic(service));
   return found ? { status: 200, body: found } : busy('the lock of the counters');
+}
+
+async function traffics(r: NginxHTTPRequest): Promise<Answer> {
+  const found = await withLock(r, 'traffic', () => readTraffics(Object.keys(turnout_gateway.services)));
+  return found ? { status: 200, body: { traffic: found } } : busy('the lock of the counters');
 }
 
 /** Read, armed, or taken away; see guard.ts. */

@@ -26,6 +26,10 @@ import { hookRunner } from './hooks/runner.ts';
 import { webhookEvent } from './hooks/webhook-event.ts';
 import { Webhooks } from './hooks/webhooks.ts';
 import type { Log } from './log.ts';
+import { Metrics } from './metrics/metrics.ts';
+import { readVersions } from './metrics/versions.ts';
+import { HealthHistory } from './monitor/health-history.ts';
+import { Monitors } from './monitor/monitors.ts';
 import { ProcessRuntime } from './runtime/process/process-runtime.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { unneededImages } from './store/images.ts';
@@ -33,6 +37,8 @@ import { Journal } from './store/journal.ts';
 import { loadRecords } from './store/load.ts';
 import { lockState } from './store/lock.ts';
 import { Slots } from './store/slots.ts';
+
+declare const TURNOUT_VERSION: string;
 
 export interface Sidecar {
   /** Reads turnout.yaml again; applied or refused whole. */
@@ -91,17 +97,29 @@ export async function startSidecar(first: Config, nginx: NginxHome, env: NodeJS.
     });
 
     const gateway = new GatewayClient(folder);
-    undo.push(() => gateway.close());
+    // A connection of its own: a scrape of many services must not make a switch wait.
+    const scraped = new GatewayClient(folder);
+    undo.push(() => Promise.all([gateway.close(), scraped.close()]));
+    const metrics = new Metrics({
+      conductors: () => fleet.conductors,
+      gateway: scraped,
+      clock,
+      version: TURNOUT_VERSION,
+      versions: () => readVersions(folder),
+    });
     let webhooks = new Webhooks({ webhooks: config.webhooks, clock, log });
     undo.push(() => webhooks.stop());
+    const history = new HealthHistory(clock);
+    const checkOnce: Ports['check'] = (address, health, signal) => check(address, health, signal, clean);
     const ports: Ports = {
       gateway,
       runtime,
       clock,
       journal,
-      check: (address, health, signal) => check(address, health, signal, clean),
+      check: history.remembering(checkOnce),
       runHook: hookRunner(() => config, env),
       publish: (event, deployment) => {
+        metrics.take(event, deployment);
         const told = webhookEvent(event, deployment);
         if (told) webhooks.publish(told);
       },
@@ -109,7 +127,10 @@ export async function startSidecar(first: Config, nginx: NginxHome, env: NodeJS.
     };
     const records = loadRecords(events, clock);
     const fleet = new Fleet(config, {
-      make: (service) => new Conductor({ config: service, record: records(service.name), ports, log, redact: clean }),
+      make: (service) => {
+        const counted = metrics.counting(service.name, ports);
+        return new Conductor({ config: service, record: records(service.name), ports: counted, log, redact: clean });
+      },
       apply: async (next, limit) => {
         // nginx -t does not look: a master that cannot bind keeps the old configuration, and a restart has none.
         const moves = !isDeepStrictEqual(next.gateway.listen, config.gateway.listen);
@@ -121,6 +142,12 @@ export async function startSidecar(first: Config, nginx: NginxHome, env: NodeJS.
       log,
     });
     undo.push(() => fleet.stop());
+    const services = () => fleet.conductors;
+    const configOf = (name: string) => config.services.find((one) => one.name === name);
+    const seen = { gateway: scraped, runtime, clock, check: checkOnce, history, addressOf, redact: clean };
+    const monitors = new Monitors({ ...seen, services, configOf });
+    undo.push(() => monitors.stop());
+    monitors.start();
     fleet.start();
 
     const sweep = cron.schedule(SWEEP, () => sweepStrays(runtime, log), { noOverlap: true });
@@ -137,7 +164,7 @@ export async function startSidecar(first: Config, nginx: NginxHome, env: NodeJS.
       config = next;
       return done;
     };
-    api.serve(createApp({ conductors: () => fleet.conductors, reload, journal, token, log }));
+    api.serve(createApp({ conductors: () => fleet.conductors, reload, journal, metrics, monitors, token, log }));
     log.info(
       { api: `http://${formatAddress(config.api.listen)}`, gateway: `http://${formatAddress(config.gateway.listen)}` },
       'turnout is up',

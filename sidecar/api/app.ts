@@ -6,8 +6,15 @@ import type { Log } from '../log.ts';
 import { readBody, reloadBody } from './body.ts';
 import { deploymentRoutes } from './deployments.ts';
 import { type EventSource, eventRoutes } from './events.ts';
+import { type MonitorSource, monitorRoutes } from './monitor.ts';
 import { serviceRoutes } from './services.ts';
 import { sameToken } from './token.ts';
+
+/** What Prometheus is told. */
+export interface MetricsSource {
+  readonly contentType: string;
+  scrape(): Promise<string>;
+}
 
 export interface ApiParts {
   /** Those there are now: a reload adds and removes some. */
@@ -15,12 +22,14 @@ export interface ApiParts {
   /** Reads turnout.yaml again; see main.ts. */
   reload: (options: { remove: boolean }) => Promise<object>;
   journal: EventSource;
+  metrics: MetricsSource;
+  monitors: MonitorSource;
   token: string;
   log: Log;
 }
 
-/** The sidecar's API: JSON in, JSON or problem+json out; a token for everything but the two probes. */
-export function createApp({ conductors, reload, journal, token, log }: ApiParts): RequestListener {
+/** The sidecar's API: JSON in, JSON or problem+json out; a token for everything but the two probes and the metrics. */
+export function createApp({ conductors, reload, journal, metrics, monitors, token, log }: ApiParts): RequestListener {
   const app = express();
   app.disable('x-powered-by');
   app.get('/healthz', (_request, response) => void response.json({ status: 'ok' }));
@@ -34,9 +43,13 @@ export function createApp({ conductors, reload, journal, token, log }: ApiParts)
     else if (undurable.length > 0) response.status(503).json({ status: 'the journal cannot be written', services: undurable });
     else response.json({ status: 'ready' });
   });
+  app.get('/metrics', async (_request, response) => {
+    response.set('Content-Type', metrics.contentType).send(await metrics.scrape());
+  });
   app.use(authenticate(token));
   app.use(express.json({ limit: '64kb', type: () => true }));
   app.use('/v1/services', serviceRoutes(conductors));
+  app.use('/v1/services', monitorRoutes(conductors, monitors));
   app.use('/v1/deployments', deploymentRoutes(conductors));
   app.use('/v1/events', eventRoutes(journal));
   app.post('/v1/reload', async (request, response) => {

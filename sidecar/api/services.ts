@@ -6,14 +6,7 @@ import { deployBody, emptyBody, readBody, switchBody } from './body.ts';
 /** Everything below /v1/services. */
 export function serviceRoutes(conductors: () => Conductor[]): Router {
   const router = Router();
-  const find = (request: Request<{ service: string }>): Conductor => {
-    const found = conductors().find((conductor) => conductor.name === request.params.service);
-    if (found) return found;
-    const known = conductors()
-      .map((conductor) => conductor.name)
-      .join(', ');
-    throw new TurnoutError('unknown-service', `there is no service "${request.params.service}", expected one of: ${known}`);
-  };
+  const find = (request: Request<{ service: string }>) => conductorNamed(conductors(), request.params.service);
 
   router.get('/', async (_request, response) => {
     response.json({ services: await Promise.all(conductors().map((conductor) => conductor.view())) });
@@ -52,6 +45,13 @@ export function serviceRoutes(conductors: () => Conductor[]): Router {
     else response.status(202).location(`/v1/deployments/${done.deployment.id}`).json(done.deployment);
   });
   return router;
+}
+
+export function conductorNamed(conductors: Conductor[], name: string): Conductor {
+  const found = conductors.find((conductor) => conductor.name === name);
+  if (found) return found;
+  const known = conductors.map((conductor) => conductor.name).join(', ');
+  throw new TurnoutError('unknown-service', `there is no service "${name}", expected one of: ${known}`);
 }
 
 /** Who asks, for the history: the header X-Turnout-By, as the CLI sends it; else `api`. */

@@ -26,8 +26,9 @@ export class ApiClient {
     this.origin = `http://${formatAddress({ ...address, host })}`;
   }
 
-  get<T>(path: string): Promise<T> {
-    return this.call('GET', path);
+  /** `patience` in milliseconds, for the few calls that may take longer. */
+  get<T>(path: string, patience = PATIENCE): Promise<T> {
+    return this.call('GET', path, undefined, patience);
   }
 
   post<T>(path: string, body: object): Promise<T> {
@@ -64,24 +65,38 @@ export class ApiClient {
     }
   }
 
+  /** Calls back with each part of an answer as it comes, until its end or the signal, which is no failure. */
+  async stream(path: string, arrived: (text: string) => void, signal: AbortSignal): Promise<void> {
+    try {
+      const { statusCode, body } = await request(`${this.origin}${path}`, { headers: this.headers(), signal, bodyTimeout: 0 });
+      if (statusCode >= 400) throw asError({ statusCode, text: await body.text() });
+      for await (const text of body.setEncoding('utf8')) arrived(text as string);
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof TurnoutError) throw error;
+      const { code, message } = error as NodeJS.ErrnoException;
+      throw new TurnoutError('sidecar-unreachable', `${this.origin} does not answer: ${code ?? message}`, { cause: error });
+    }
+  }
+
   private headers(): Record<string, string> {
     return { authorization: `Bearer ${this.token}`, 'x-turnout-by': `cli ${userName()}` };
   }
 
-  private async call<T>(method: 'GET' | 'POST', path: string, body?: string): Promise<T> {
+  private async call<T>(method: 'GET' | 'POST', path: string, body?: string, patience = PATIENCE): Promise<T> {
     const headers = this.headers();
     let answer: { statusCode: number; text: string };
     try {
       const { statusCode, body: stream } = await request(`${this.origin}${path}`, {
         method,
         headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
-        signal: AbortSignal.timeout(PATIENCE),
+        signal: AbortSignal.timeout(patience),
         ...(body === undefined ? {} : { body }),
       });
       answer = { statusCode, text: await stream.text() };
     } catch (error) {
       const { name, code, message } = error as NodeJS.ErrnoException;
-      const why = name === 'TimeoutError' ? `nothing came within ${PATIENCE} ms` : (code ?? message);
+      const why = name === 'TimeoutError' ? `nothing came within ${patience} ms` : (code ?? message);
       throw new TurnoutError('sidecar-unreachable', `${this.origin} does not answer: ${why}`, { cause: error });
     }
     if (answer.statusCode < 400) return JSON.parse(answer.text) as T;

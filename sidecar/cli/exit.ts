@@ -1,3 +1,4 @@
+import type { State } from '../monitor/report.ts';
 import type { Phase } from '../store/deployment.ts';
 
 /** Exit codes beside those of errors.ts. */
@@ -17,4 +18,9 @@ export function exitCodeOf(phase: Phase): number {
     default:
       return 6;
   }
+}
+
+/** What a monitor's verdict means to a script; the higher, the worse. */
+export function monitorExitCode(state: State): number {
+  return { healthy: DONE, degraded: 10, unhealthy: 11, unknown: 12 }[state];
 }

@@ -37,6 +37,18 @@ function createProgram(run: (verb: Verb) => Promise<void>): Command {
   verb('status [service]', 'who is live, health, requests in flight')
     .option('-w, --watch', 'keep showing it')
     .action((service, options) => run(async () => (await import('./status.ts')).status(service, options)));
+  verb(
+    'monitor [service]',
+    'checks, rates, resources, error lines and a verdict; exit 0 healthy, 10 degraded, 11 unhealthy, 12 unknown',
+  )
+    .option('-w, --watch', 'keep showing it')
+    .option('--smoke', 'run the smoke checks, too')
+    .action((service, options) => run(async () => (await import('./monitor.ts')).monitor(service, options)));
+  verb('logs [words...]', 'what the replicas write: logs [service] [blue|green]')
+    .usage('[options] [service] [blue|green]')
+    .option('--follow', 'go on with what they write from now on')
+    .option('--tail <lines>', 'so many of the last lines of each replica (default: 100)')
+    .action((words, options) => run(async () => (await import('./logs.ts')).logs(words, options)));
   verb('switch <words...>', 'move all traffic: switch [service] blue|green')
     .usage('[options] [service] blue|green')
     .option('--force', 'also to a color that is not ready')
@@ -58,6 +70,9 @@ function createProgram(run: (verb: Verb) => Promise<void>): Command {
   );
   verb('lint', 'is turnout.yaml one that up would take? asks nginx, too, and changes nothing').action((options: Common) =>
     run(async () => (await import('./lint.ts')).lint(options)),
+  );
+  verb('config', 'turnout.yaml with every default filled in, secrets hidden').action((options: Common) =>
+    run(async () => (await import('./config.ts')).showConfig(options)),
   );
   verb('render', 'the files that up would render for nginx; changes nothing').action((options: Common) =>
     run(async () => (await import('./render.ts')).renderFiles(options)),

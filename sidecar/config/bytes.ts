@@ -14,3 +14,9 @@ export function parseBytes(text: string): number | undefined {
 export function expectedBytes(refused: string): string {
   return /^\d+(\.\d+)?$/.test(refused) ? `${EXAMPLES} (the unit is missing: b, k, m or g)` : EXAMPLES;
 }
+
+/** The shortest text that `parseBytes` reads back as the same number of bytes. */
+export function formatBytes(bytes: number): string {
+  const [unit, size] = Object.entries(UNITS).findLast(([, size]) => bytes % size === 0) as [string, number];
+  return `${bytes / size}${unit}`;
+}

@@ -6,3 +6,9 @@ export function parsePercentage(text: string): number | undefined {
   const match = /^(\d{1,9}(?:\.\d{1,3})?)%$/.exec(text);
   return match ? Number(`${match[1]}e-2`) : undefined;
 }
+
+/** A share as a percentage; one with more decimals than `parsePercentage` takes stays a number. */
+export function formatPercentage(share: number): string | number {
+  const text = `${Number((share * 100).toFixed(3))}%`;
+  return parsePercentage(text) === share ? text : share;
+}

@@ -5,7 +5,7 @@ import type { Deployment } from '../store/deployment.ts';
 import { type HistoryEntry, historyOf, runningDeployment, type ServiceRecord } from '../store/record.ts';
 import { Commands, type DeployRequest } from './commands.ts';
 import { decide } from './decide.ts';
-import type { Observed } from './observed.ts';
+import type { Observed, ObservedReplica } from './observed.ts';
 import { Observer } from './observer.ts';
 import { Performer } from './performer.ts';
 import type { Ports } from './ports.ts';
@@ -118,6 +118,11 @@ export class Conductor {
 
   history(): HistoryEntry[] {
     return historyOf(this.record);
+  }
+
+  /** What runs now, whether the gateway answers or not. */
+  replicas(): Promise<ObservedReplica[]> {
+    return this.observer.replicas();
   }
 
   async view(): Promise<ServiceView> {

@@ -10,7 +10,7 @@ import { runningDeployment, type ServiceRecord } from '../store/record.ts';
 import { BakeWatch } from '../watch/bake-watch.ts';
 import { markOf } from '../watch/counts.ts';
 import { Drains } from './drain.ts';
-import { type Observed, slotKey, takesTraffic } from './observed.ts';
+import { type Observed, type ObservedReplica, slotKey, takesTraffic } from './observed.ts';
 import type { Ports } from './ports.ts';
 import { Revivals } from './revivals.ts';
 import type { Tasks } from './tasks.ts';
@@ -48,19 +48,24 @@ export class Observer {
     return present ? { ...deployment, message: progress } : deployment;
   }
 
+  /** What runs and how it is, without a look at the gateway. */
+  async replicas(): Promise<ObservedReplica[]> {
+    const replicas = await this.ports.runtime.list(this.config().name);
+    return replicas.map((replica) => ({ ...replica, health: this.watches.of(replica) }));
+  }
+
   /** Looks and changes nothing, for whoever asks meanwhile. */
   async snapshot(): Promise<Observed> {
-    const { gateway, runtime, clock } = this.ports;
-    const { name } = this.config();
-    const route = await gateway.route(name).catch((error: unknown) => {
+    const { gateway, clock } = this.ports;
+    const route = await gateway.route(this.config().name).catch((error: unknown) => {
       if (TurnoutError.from(error).code === 'gateway-unusable') return 'unknown' as const;
       throw error;
     });
-    const replicas = await runtime.list(name);
+    const replicas = await this.replicas();
     const deployment = runningDeployment(this.record);
     return {
       route,
-      replicas: replicas.map((replica) => ({ ...replica, health: this.watches.of(replica) })),
+      replicas,
       traffic: null,
       inFlight: null,
       quiet: { blue: this.drains.isQuiet('blue'), green: this.drains.isQuiet('green') },

@@ -33,6 +33,10 @@ export class GatewayClient implements Gateway {
     }
   }
 
+  async routes(): Promise<Route[]> {
+    return ((await this.call({ method: 'GET', path: '/v1/routes' })) as { routes: Route[] }).routes;
+  }
+
   async put(service: string, change: RouteChange, options: { ifMatch: number; by: string; force?: boolean }): Promise<Route> {
     const headers = { 'if-match': `"${options.ifMatch}"`, 'x-turnout-by': options.by };
     const { active, weights, colors } = change;
@@ -76,6 +80,10 @@ export class GatewayClient implements Gateway {
       versions: { nginx: string; njs: string; turnout: string };
     };
     return versions;
+  }
+
+  async traffics(): Promise<Traffic[]> {
+    return ((await this.call({ method: 'GET', path: '/v1/traffic' })) as { traffic: Traffic[] }).traffic;
   }
 
   async probe(upstream: string, path: string, timeout: number): Promise<ProbeAnswer> {

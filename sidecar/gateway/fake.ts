@@ -17,13 +17,13 @@ export class FakeGateway implements Gateway {
   answer: (upstream: string, path: string) => ProbeAnswer = () => ({ status: 200, body: '{}' });
   /** Called after each change of a route, with the one before. */
   onChange: (route: Route, before: Route | null) => void = () => undefined;
-  private readonly routes = new Map<string, Route>();
+  private readonly held = new Map<string, Route>();
   private readonly guards = new Map<string, Guard>();
   private readonly counted = new Map<string, Record<Color, ColorTraffic>>();
   private epoch = 1;
 
   constructor(
-    services: string[],
+    private readonly services: string[],
     maxReplicas = 2,
     private readonly clock: Pick<Clock, 'date'> = systemClock,
   ) {
@@ -34,21 +34,26 @@ export class FakeGateway implements Gateway {
 
   async route(service: string): Promise<Route | null> {
     this.answers();
-    return this.routes.get(service) ?? null;
+    return this.held.get(service) ?? null;
+  }
+
+  async routes(): Promise<Route[]> {
+    this.answers();
+    return [...this.held.values()];
   }
 
   async put(service: string, wanted: RouteChange, options: { ifMatch: number; by: string; force?: boolean }): Promise<Route> {
     this.answers();
     const { active, weights, colors } = wanted;
     const body = { active, weights, colors, paused: false };
-    const current = this.routes.get(service) ?? null;
+    const current = this.held.get(service) ?? null;
     const next = change(service, current, body, `"${options.ifMatch}"`, options.by, new Date(0).toISOString());
     return this.become(service, current, next, options.force ?? false);
   }
 
   async switch(service: string, color: Color, { force, by }: { force: boolean; by: string }): Promise<Route> {
     this.answers();
-    const current = this.routes.get(service);
+    const current = this.held.get(service);
     if (!current) throw new TurnoutError('no-route', `${service} has no route yet`);
     const next = switchTo(current, color, undefined, force, by, new Date(0).toISOString());
     return this.become(service, current, next, force);
@@ -56,7 +61,7 @@ export class FakeGateway implements Gateway {
 
   async forget(service: string): Promise<void> {
     this.answers();
-    this.routes.delete(service);
+    this.held.delete(service);
   }
 
   async arm(guard: Omit<Guard, 'fired'>): Promise<void> {
@@ -81,6 +86,10 @@ export class FakeGateway implements Gateway {
     return { service, epoch: String(this.epoch), buckets: BUCKETS, colors: structuredClone(this.countsOf(service)) };
   }
 
+  async traffics(): Promise<Traffic[]> {
+    return Promise.all(this.services.map((service) => this.traffic(service)));
+  }
+
   async probe(upstream: string, path: string): Promise<ProbeAnswer> {
     this.answers();
     return this.answer(upstream, path);
@@ -88,7 +97,7 @@ export class FakeGateway implements Gateway {
 
   /** So many requests have ended in whatever color has traffic. */
   finish(service: string, count: number, { failed = 0, bucket = 0 } = {}): void {
-    const route = this.routes.get(service);
+    const route = this.held.get(service);
     if (!route || this.silent) return;
     const counts = this.countsOf(service)[route.active];
     counts.started += count;
@@ -101,7 +110,7 @@ export class FakeGateway implements Gateway {
   /** What every worker of nginx does a few times a second. */
   private watch(service: string): void {
     const guard = this.guards.get(service);
-    const route = this.routes.get(service) ?? null;
+    const route = this.held.get(service) ?? null;
     if (!guard || !route || !watches(guard, route, this.clock.date().getTime())) return;
     const traffic = { service, epoch: String(this.epoch), buckets: BUCKETS, colors: this.countsOf(service) };
     const found = breach(guard, traffic);
@@ -114,7 +123,7 @@ export class FakeGateway implements Gateway {
   /** So many requests are in flight in a color, in the set that its route names now. */
   hold(service: string, color: Color, count: number): void {
     const counts = this.countsOf(service)[color];
-    const slots = this.routes.get(service)?.colors[color].slots ?? [];
+    const slots = this.held.get(service)?.colors[color].slots ?? [];
     counts.inFlight = count;
     counts.inFlightBySet = count > 0 && slots.length > 0 ? { [slots.join('-')]: count } : {};
   }
@@ -124,12 +133,12 @@ export class FakeGateway implements Gateway {
     this.epoch++;
     this.counted.clear();
     this.guards.clear();
-    if (losing) this.routes.clear();
+    if (losing) this.held.clear();
   }
 
   /** The upstream that a request would go to; null: nobody serves. */
   upstream(service: string): string | null {
-    const route = this.routes.get(service);
+    const route = this.held.get(service);
     return route ? upstreamName(service, route.active, route.colors[route.active].slots) : null;
   }
 
@@ -143,7 +152,7 @@ export class FakeGateway implements Gateway {
     const route = JSON.parse(
       JSON.stringify(this.full ? { ...next, persisted: false } : { ...next, persisted: undefined }),
     ) as Route;
-    this.routes.set(service, route);
+    this.held.set(service, route);
     this.onChange(route, current);
     return route;
   }

@@ -19,11 +19,15 @@ export interface ProbeAnswer {
 export interface Gateway {
   /** The route in force; null when the gateway knows none. */
   route(service: string): Promise<Route | null>;
+  /** Of every service that has one. */
+  routes(): Promise<Route[]>;
   /** Replaces the route; `route-changed` when its generation is not `ifMatch` (0: there is none) any more. `force`: in memory alone if the disk takes nothing. */
   put(service: string, change: RouteChange, options: { ifMatch: number; by: string; force?: boolean }): Promise<Route>;
   /** The flip by hand; `not-ready` unless the color is ready, or forced and not empty. */
   switch(service: string, color: Color, options: { force: boolean; by: string }): Promise<Route>;
   traffic(service: string): Promise<Traffic>;
+  /** Of every service, for the price of one. */
+  traffics(): Promise<Traffic[]>;
   /** Leaves a guard; whatever guarded the service before is gone. It has not fired. */
   arm(guard: Omit<Guard, 'fired'>): Promise<void>;
   /** Null: nothing guards the service. */

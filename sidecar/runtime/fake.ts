@@ -1,7 +1,7 @@
 import { TurnoutError } from '../errors.ts';
 import { LineMatches } from './line-matches.ts';
 import type { Resources } from './resources.ts';
-import type { ImageRequest, OutputMatches, Replica, ReplicaSpec, Runtime, Slot, StopOptions } from './runtime.ts';
+import type { ImageRequest, MatchOptions, OutputMatches, Replica, ReplicaSpec, Runtime, Slot, StopOptions } from './runtime.ts';
 
 /** A runtime in memory, for tests that want to say what happens to its replicas. */
 export class FakeRuntime implements Runtime {
@@ -128,8 +128,9 @@ export class FakeRuntime implements Runtime {
     return { cpu: null, memory: 0 };
   }
 
-  matchOutput(replica: Replica, pattern: RegExp): OutputMatches {
-    const matches = new LineMatches(pattern);
+  matchOutput(replica: Replica, pattern: RegExp, { back = 0, heard }: MatchOptions = {}): OutputMatches {
+    const matches = new LineMatches(pattern, heard);
+    if (back > 0) for (const line of (this.#output.get(replica.id) ?? []).slice(-back)) matches.add(line);
     this.#matches.set(replica.id, [...(this.#matches.get(replica.id) ?? []), matches]);
     return matches;
   }

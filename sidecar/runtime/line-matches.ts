@@ -7,13 +7,15 @@ export const LINE_LIMIT = 64 * 1024;
 export class LineMatches implements OutputMatches {
   /** A copy: one with /g or /y remembers where it has stopped, and whoever gave it may use it as well. */
   readonly #pattern: RegExp;
+  readonly #heard: (line: string) => void;
   #count = 0;
   #last: string | null = null;
   #skippedBytes = 0;
   #ended = false;
 
-  constructor(pattern: RegExp) {
+  constructor(pattern: RegExp, heard: (line: string) => void = () => {}) {
     this.#pattern = new RegExp(pattern);
+    this.#heard = heard;
   }
 
   get count(): number {
@@ -35,6 +37,7 @@ export class LineMatches implements OutputMatches {
     if (!this.#pattern.test(text)) return;
     this.#count += 1;
     this.#last = text;
+    this.#heard(text);
   }
 
   skip(bytes: number): void {

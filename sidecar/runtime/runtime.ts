@@ -86,6 +86,15 @@ export interface StopOptions {
   timeout: number;
 }
 
+export interface MatchOptions {
+  /** Lines that are there already and are looked at, too: at most so many of the last, as far as a bounded look back goes. Default 0. */
+  back?: number;
+  /** Told each line that matches, in their order. Default: nobody. */
+  heard?: (line: string) => void;
+  /** Whether a stop may take a moment longer so that the very last lines are read. Default true. */
+  lastWords?: boolean;
+}
+
 export interface OutputMatches {
   readonly count: number;
   /** Null before the first. */
@@ -123,8 +132,9 @@ export interface Runtime {
   /**
    * Counts lines of output that match, from those written after this call on. `count` is how many so far, `last` the
    * latest of them; `end` stops it. Reads at most a bounded share of a flood of output, and says so in `skippedBytes`.
+   * With `back` the lines before the call come first, and none between is missed or told twice.
    */
-  matchOutput(replica: Replica, pattern: RegExp): OutputMatches;
+  matchOutput(replica: Replica, pattern: RegExp, options?: MatchOptions): OutputMatches;
   /** Ends what carries the mark of this state folder and belongs to no replica that is known; answers the pids or ids. */
   sweep(): Promise<string[]>;
   /** Calls back soon after any replica that this process started has died. Returns the way to stop listening. */

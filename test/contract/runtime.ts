@@ -223,6 +223,40 @@ export function describeRuntime(name: string, make: () => Promise<Bench>): void 
       matches.end();
     });
 
+    test('whoever looks back is told the last lines from before the call, then each one that comes, once and in order', async () => {
+      const replica = await bench.startSpeaker(await bench.spec());
+      await bench.speak(replica, ['x0', 'x1', 'fine', 'x2']);
+      await eventually('it has spoken', async () => (await runtime.tail(replica, 1))[0] === 'x2');
+      const heard: string[] = [];
+      const matches = runtime.matchOutput(replica, /^x/, { back: 3, heard: (line) => heard.push(line) });
+      const later = ['x3', 'no x', 'x4'];
+      for (const line of later) await bench.speak(replica, [line]);
+      await eventually('all is heard', () => heard.length >= 4);
+      expect(heard).toEqual(['x1', 'x2', 'x3', 'x4']);
+      expect(matches).toMatchObject({ count: 4, last: 'x4', skippedBytes: 0 });
+      matches.end();
+      await bench.speak(replica, ['x5']);
+      await eventually('it has spoken', async () => (await runtime.tail(replica, 1))[0] === 'x5');
+      expect(heard).toHaveLength(4);
+    });
+
+    test('whoever looks back at a dead replica is told its last lines, and none of those of its successor', async () => {
+      const spec = await bench.spec();
+      const first = await bench.startShort(spec, ['one', 'two', 'three'], 1);
+      await untilDead(first);
+      const heard: string[] = [];
+      const matches = runtime.matchOutput(first, /^/, { back: 2, heard: (line) => heard.push(line) });
+      await eventually('all is heard', () => heard.length >= 2);
+      const second = await bench.startShort(spec, ['its own'], 1);
+      await untilDead(second);
+      const its: string[] = [];
+      const all = runtime.matchOutput(second, /^/, { back: 100, heard: (line) => its.push(line) });
+      await eventually('all is heard', () => its.length >= 1);
+      expect([heard, its]).toEqual([['two', 'three'], ['its own']]);
+      matches.end();
+      all.end();
+    });
+
     test('a sweep touches no replica, dead or alive', async () => {
       const alive = await runtime.start(await bench.spec());
       const dead = await bench.startShort(await bench.spec({ slot: 2 }), [], 1);

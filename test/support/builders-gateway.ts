@@ -23,6 +23,11 @@ export class FakeGateway implements Gateway {
     return this.held;
   }
 
+  async routes(): Promise<Route[]> {
+    this.answer();
+    return this.held ? [this.held] : [];
+  }
+
   async put(service: string, change: RouteChange, { ifMatch, by, force = false }: { ifMatch: number } & By): Promise<Route> {
     this.answer();
     const generation = this.held?.generation ?? 0;
@@ -61,6 +66,10 @@ export class FakeGateway implements Gateway {
   async traffic(service: string): Promise<Traffic> {
     this.answer();
     return traffic(this.inFlight, service);
+  }
+
+  async traffics(): Promise<Traffic[]> {
+    return [await this.traffic('backend')];
   }
 
   async probe(upstream: string, path: string): Promise<ProbeAnswer> {

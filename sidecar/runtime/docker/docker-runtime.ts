@@ -4,7 +4,16 @@ import type { DockerConfig } from '../../config/config.ts';
 import { TurnoutError } from '../../errors.ts';
 import type { Log } from '../../log.ts';
 import type { Resources } from '../resources.ts';
-import type { ContainerSpec, ImageRequest, OutputMatches, Replica, ReplicaSpec, Runtime, StopOptions } from '../runtime.ts';
+import type {
+  ContainerSpec,
+  ImageRequest,
+  MatchOptions,
+  OutputMatches,
+  Replica,
+  ReplicaSpec,
+  Runtime,
+  StopOptions,
+} from '../runtime.ts';
 import { SlotLock, slotKey } from '../slot-lock.ts';
 import { endContainer } from './ending.ts';
 import { Engine } from './engine.ts';
@@ -111,13 +120,15 @@ export class DockerRuntime implements Runtime {
     return this.#meter.read(replica.id, container);
   }
 
-  matchOutput(replica: Replica, pattern: RegExp): OutputMatches {
+  matchOutput(replica: Replica, pattern: RegExp, options: MatchOptions = {}): OutputMatches {
     const container = containerOf(replica) ?? '';
     const { table } = this.#watch;
     const follower = new OutputFollower({
       engine: this.#engine,
       container,
       pattern,
+      options,
+      began: firstWords(replica),
       isAlive: () => {
         const present = table.get(container);
         return present?.id === replica.id && present.alive;
@@ -181,7 +192,7 @@ export class DockerRuntime implements Runtime {
     if (container === null || (await table.look(container))?.id !== replica.id) return;
     await endContainer(this.#engine, table, { container, id: replica.id }, options);
     await table.look(container);
-    const open = [...this.#followers].filter((follower) => follower.container === container);
+    const open = [...this.#followers].filter((follower) => follower.container === container && follower.awaited);
     await Promise.race([Promise.all(open.map(({ done }) => done)), sleep(LAST_WORDS, undefined, { ref: false })]);
     await removeContainer(this.#engine, container);
     await table.look(container);

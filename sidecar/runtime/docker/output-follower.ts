@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import { LineMatches } from '../line-matches.ts';
 import { LineSplitter } from '../line-splitter.ts';
-import type { OutputMatches } from '../runtime.ts';
+import type { MatchOptions, OutputMatches } from '../runtime.ts';
 import { type Engine, streamEnd } from './engine.ts';
 import { type Channel, LogFrames } from './log-frames.ts';
 
@@ -22,6 +22,9 @@ export interface Followed {
   /** Short id. */
   container: string;
   pattern: RegExp;
+  options: MatchOptions;
+  /** When its own output began, in milliseconds of the engine's clock. */
+  began: number;
   /** False once nothing more will be written by it. */
   isAlive: () => boolean;
   /** From when on the next replica in the same container writes, in milliseconds; null: there is none. */
@@ -30,9 +33,11 @@ export interface Followed {
   onEnd: (follower: OutputFollower) => void;
 }
 
-/** Matches what a container writes from now on, until it is dead and all it wrote has been read. */
+/** Matches what a container writes from now on (or from so many lines before), until it is dead and all it wrote has been read. */
 export class OutputFollower implements OutputMatches {
   readonly container: string;
+  /** A stop waits for it. */
+  readonly awaited: boolean;
   /** Settles when there is nothing more to follow. */
   readonly done: Promise<void>;
   readonly #followed: Followed;
@@ -41,15 +46,20 @@ export class OutputFollower implements OutputMatches {
   readonly #ending = new AbortController();
   /** When the latest line was written, as the engine says: in nanoseconds, and always in as many digits. */
   #latest = '';
+  /** Which lines are asked for until the first has come. */
+  readonly #first: { since: string; tail: number };
   #window = { begin: 0, bytes: 0 };
 
   constructor(followed: Followed) {
     this.container = followed.container;
     this.#followed = followed;
-    this.#matches = new LineMatches(followed.pattern);
+    const { back = 0, heard, lastWords = true } = followed.options;
+    this.awaited = lastWords;
+    this.#matches = new LineMatches(followed.pattern, heard);
     const take = (line: string) => this.#matches.add(line);
     this.#lines = { stdout: new LineSplitter(take), stderr: new LineSplitter(take) };
-    this.done = this.#follow((Date.now() / 1000).toFixed(3));
+    this.#first = back > 0 ? { since: seconds(followed.began), tail: back } : { since: seconds(Date.now()), tail: MEANWHILE };
+    this.done = this.#follow();
   }
 
   get count(): number {
@@ -69,13 +79,13 @@ export class OutputFollower implements OutputMatches {
     this.#ending.abort();
   }
 
-  async #follow(begin: string): Promise<void> {
+  async #follow(): Promise<void> {
     const { signal } = this.#ending;
     while (!signal.aborted) {
       // Asked again after the first end: what a dead one has written last may have come too late for the one before.
       const over = !this.#followed.isAlive();
-      const since = this.#latest === '' ? begin : justAfter(this.#latest);
-      await this.#read(since).catch(() => {
+      const part = this.#latest === '' ? this.#first : { since: justAfter(this.#latest), tail: MEANWHILE };
+      await this.#read(part).catch(() => {
         // The engine is away, or the container gone: the next turn finds out.
       });
       if (over) break;
@@ -88,9 +98,9 @@ export class OutputFollower implements OutputMatches {
   }
 
   /** Resolves when the engine has no more to tell: the container has ended, or the engine has. */
-  async #read(since: string): Promise<void> {
+  async #read(part: { since: string; tail: number }): Promise<void> {
     const { signal } = this.#ending;
-    const options = { follow: true, stdout: true, stderr: true, timestamps: true, since, tail: MEANWHILE, abortSignal: signal };
+    const options = { follow: true, stdout: true, stderr: true, timestamps: true, ...part, abortSignal: signal };
     const stream = await this.#followed.engine.open(`The output of container ${this.container} cannot be followed`, (docker) =>
       docker.getContainer(this.container).logs(options as { follow: true }),
     );
@@ -119,6 +129,11 @@ export class OutputFollower implements OutputMatches {
       this.#lines[channel].push(line);
     }
   }
+}
+
+/** As the engine wants them: with a fraction. */
+function seconds(milliseconds: number): string {
+  return (milliseconds / 1000).toFixed(3);
 }
 
 /** In the engine's way to say `since`, which includes the moment itself. */

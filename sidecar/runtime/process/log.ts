@@ -8,6 +8,11 @@ import type { Slot } from '../runtime.ts';
 const KEPT = 10;
 /** Bytes that a tail reads at most. */
 const TAIL = 64 * 1024;
+/** Bytes that the begin of the last lines is looked for in at most, and bytes per read. */
+const LOOK_BACK = 1024 * 1024;
+const STEP = 64 * 1024;
+
+const NEWLINE = 0x0a;
 
 /** `<state>/logs/<service>/<color>-<slot>-<deployment>.log` */
 export function logPath(state: string, { service, color, slot, deployment }: Slot & { deployment: string }): string {
@@ -69,4 +74,26 @@ export async function tailLog(path: string, from: number, lines: number): Promis
   } finally {
     await file.close();
   }
+}
+
+/** Where the last lines before `end` begin, of those after `from`; a last one without its newline counts. `end` when `lines` is 0. */
+export async function lastLinesFrom(file: FileHandle, from: number, end: number, lines: number): Promise<number> {
+  const own = from <= end ? from : 0;
+  const begin = Math.max(own, end - LOOK_BACK);
+  const buffer = Buffer.allocUnsafe(STEP);
+  let first = end;
+  for (let upTo = end, found = 0; upTo > begin && found < lines; ) {
+    const start = Math.max(begin, upTo - STEP);
+    const { bytesRead } = await file.read(buffer, 0, upTo - start, start);
+    for (let at = bytesRead - 1; at >= 0 && found < lines; at--) {
+      // The newline at the very end ends the last line, it begins none.
+      if (buffer[at] !== NEWLINE || start + at === end - 1) continue;
+      first = start + at + 1;
+      found += 1;
+    }
+    // What begins before the look back is no whole line.
+    if (start === own && found < lines) first = own;
+    upTo = start;
+  }
+  return first;
 }

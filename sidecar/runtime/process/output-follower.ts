@@ -4,7 +4,8 @@ import { open } from 'node:fs/promises';
 
 import { LineMatches } from '../line-matches.ts';
 import { LineSplitter } from '../line-splitter.ts';
-import type { OutputMatches } from '../runtime.ts';
+import type { MatchOptions, OutputMatches } from '../runtime.ts';
+import { lastLinesFrom } from './log.ts';
 
 /** Milliseconds between two looks. A poll, since fs.watch loses events and costs a watch per file. */
 const POLL = 200;
@@ -17,13 +18,16 @@ export interface Followed {
   /** Of the log. */
   path: string;
   pattern: RegExp;
+  options: MatchOptions;
+  /** Where in the log its own output begins; only asked when one looks back. */
+  from: () => Promise<number>;
   /** False once nothing more will be written by it. */
   isAlive: () => Promise<boolean>;
   /** Called once, when there is nothing more to follow. */
   onEnd: (follower: OutputFollower) => void;
 }
 
-/** Matches what is appended to a log, from its present end until the replica is dead and all it wrote has been read. */
+/** Matches what is appended to a log, from its present end (or so many lines before) until the replica is dead and all it wrote has been read. */
 export class OutputFollower implements OutputMatches {
   readonly path: string;
   readonly #matches: LineMatches;
@@ -32,6 +36,8 @@ export class OutputFollower implements OutputMatches {
   /** Kept open, so that a log that is renamed is still followed to where the replica writes. */
   #file: FileHandle | null = null;
   #position: number;
+  /** Lines before the present end that are still to be gone back. */
+  #back: number;
   /** Where another replica's output begins. */
   #limit = Number.POSITIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
@@ -41,10 +47,12 @@ export class OutputFollower implements OutputMatches {
   constructor(followed: Followed) {
     this.path = followed.path;
     this.#followed = followed;
-    this.#matches = new LineMatches(followed.pattern);
+    this.#matches = new LineMatches(followed.pattern, followed.options.heard);
     this.#lines = new LineSplitter((line) => this.#matches.add(line));
+    this.#back = followed.options.back ?? 0;
     this.#position = statSync(this.path, { throwIfNoEntry: false })?.size ?? 0;
-    this.#schedule();
+    // What is there already need not wait.
+    this.#schedule(this.#back > 0 ? 0 : POLL);
   }
 
   get count(): number {
@@ -73,8 +81,8 @@ export class OutputFollower implements OutputMatches {
     this.#limit = Math.min(this.#limit, limit);
   }
 
-  #schedule(): void {
-    this.#timer = setTimeout(() => void this.#poll(), POLL).unref();
+  #schedule(wait = POLL): void {
+    this.#timer = setTimeout(() => void this.#poll(), wait).unref();
   }
 
   async #poll(): Promise<void> {
@@ -97,6 +105,10 @@ export class OutputFollower implements OutputMatches {
     this.#file ??= await open(this.path, 'r');
     const { size } = await this.#file.stat();
     const end = Math.min(size, this.#limit);
+    if (this.#back > 0) {
+      this.#position = await lastLinesFrom(this.#file, await this.#followed.from(), Math.min(this.#position, end), this.#back);
+      this.#back = 0;
+    }
     if (size < this.#position) {
       // Emptied by somebody: all of it is new, as for a tail.
       this.#lines.flush();

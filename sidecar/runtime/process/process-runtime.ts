@@ -4,7 +4,7 @@ import { TurnoutError } from '../../errors.ts';
 import type { ProcessIdentity } from '../../process-identity.ts';
 import { isAlive } from '../../process-identity.ts';
 import type { Resources } from '../resources.ts';
-import type { ImageRequest, OutputMatches, Replica, ReplicaSpec, Runtime, StopOptions } from '../runtime.ts';
+import type { ImageRequest, MatchOptions, OutputMatches, Replica, ReplicaSpec, Runtime, StopOptions } from '../runtime.ts';
 import { SlotLock, slotKey } from '../slot-lock.ts';
 import { adoptStrays } from './adoption.ts';
 import type { OwnChild } from './child.ts';
@@ -105,12 +105,15 @@ export class ProcessRuntime implements Runtime {
     return leader ? this.#meter.read(replica.id, leader) : this.#meter.forget(replica.id);
   }
 
-  matchOutput(replica: Replica, pattern: RegExp): OutputMatches {
+  matchOutput(replica: Replica, pattern: RegExp, options: MatchOptions = {}): OutputMatches {
     // Asked for at once: a stop takes the record away.
     const leader = this.#leader(replica);
+    const from = options.back ? this.#logBegin(replica).catch(() => 0) : Promise.resolve(0);
     const follower = new OutputFollower({
       path: logPath(this.#state, replica),
       pattern,
+      options,
+      from: () => from,
       isAlive: async () => {
         const known = await leader;
         return known !== null && isAlive(known);
@@ -221,6 +224,12 @@ export class ProcessRuntime implements Runtime {
     if (child) return child.identity;
     const record = await this.#records.read(slot);
     return record?.id === id ? record.process : null;
+  }
+
+  /** The byte of its log at which its own output begins. */
+  async #logBegin(replica: Replica): Promise<number> {
+    const record = await this.#records.read(replica);
+    return record?.id === replica.id ? record.log.from : 0;
   }
 
   async #during<T>(id: string, work: () => Promise<T>): Promise<T> {

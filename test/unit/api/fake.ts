@@ -2,13 +2,16 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { pino } from 'pino';
 import { afterEach } from 'vitest';
+import type { Color } from '../../../njs/route.ts';
 import { createApp } from '../../../sidecar/api/app.ts';
 import type { DeployRequest } from '../../../sidecar/deploy/commands.ts';
 import type { Conductor } from '../../../sidecar/deploy/conductor.ts';
 import { viewOf } from '../../../sidecar/deploy/view.ts';
+import type { LogLine } from '../../../sidecar/monitor/log-stream.ts';
+import type { MonitorReport } from '../../../sidecar/monitor/report.ts';
 import type { JournalEvent } from '../../../sidecar/store/events.ts';
 import type { Written } from '../../../sidecar/store/journal.ts';
-import { observed, routeTo } from '../../support/builders.ts';
+import { observed, routeTo, seen } from '../../support/builders.ts';
 import { deployment, record, written } from '../../support/builders-record.ts';
 import { call, type HttpAnswer } from '../../support/http.ts';
 
@@ -29,8 +32,12 @@ export class FakeConductor {
 
   constructor(readonly name: string) {}
 
+  /** Living ones of blue. */
+  replicas = 0;
+
   async view() {
-    return viewOf(this.name, observed({ route: this.route }), null, record({ deployments: this.known }));
+    const replicas = Array.from({ length: this.replicas }, (_, index) => seen({ slot: index + 1 }));
+    return viewOf(this.name, observed({ route: this.route, replicas }), null, record({ deployments: this.known }));
   }
 
   readonly commands = {
@@ -74,6 +81,39 @@ export class FakeConductor {
   }
 }
 
+/** A monitor that finds what the test says, and logs with the lines of the test. */
+export class FakeMonitors {
+  readonly asked: unknown[] = [];
+  found: object = { verdict: { state: 'healthy' } };
+  lines: LogLine[] = [];
+  /** Set while somebody follows. */
+  told: ((line: LogLine) => void) | null = null;
+
+  of({ name }: { name: string }) {
+    return {
+      report: async (options: { smoke: boolean }) => {
+        this.asked.push([name, options]);
+        return this.found as MonitorReport;
+      },
+    };
+  }
+
+  logs({ name }: { name: string }) {
+    return {
+      tail: async (color: Color, lines: number, told: (line: LogLine) => void) => {
+        this.asked.push([name, color, lines]);
+        this.lines.forEach(told);
+      },
+      follow: async (color: Color, lines: number, told: (line: LogLine) => void, signal: AbortSignal) => {
+        this.asked.push([name, color, lines, 'follow']);
+        this.told = told;
+        await new Promise((resolve) => signal.addEventListener('abort', resolve));
+        this.told = null;
+      },
+    };
+  }
+}
+
 /** Lines that are written as the test says. */
 export class FakeJournal {
   readonly lines: Written[] = [];
@@ -109,6 +149,7 @@ export class FakeJournal {
 export interface Api {
   backend: FakeConductor;
   journal: FakeJournal;
+  monitors: FakeMonitors;
   /** `http://host:port` */
   origin: string;
   /** Log lines. */
@@ -135,8 +176,10 @@ export async function startApi(): Promise<Api> {
     return { added: [] };
   };
   const journal = new FakeJournal();
+  const metrics = { contentType: 'text/plain; version=0.0.4; charset=utf-8', scrape: async () => 'turnout_build_info 1\n' };
+  const monitors = new FakeMonitors();
   const log = pino({}, { write: (line: string) => void logged.push(line) });
-  const server = createServer(createApp({ conductors, reload, journal, token: TOKEN, log }));
+  const server = createServer(createApp({ conductors, reload, journal, metrics, monitors, token: TOKEN, log }));
   servers.push(server);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -144,7 +187,7 @@ export async function startApi(): Promise<Api> {
     const text = body === undefined || typeof body === 'string' ? body : JSON.stringify(body);
     return call({ port, method, path, headers, ...(text === undefined ? {} : { body: text }) });
   };
-  return { backend, journal, origin: `http://127.0.0.1:${port}`, logged, reloads, ask };
+  return { backend, journal, monitors, origin: `http://127.0.0.1:${port}`, logged, reloads, ask };
 }
 
 /** The problem that an answer is, in short; throws when it does not have the shape of one. */
