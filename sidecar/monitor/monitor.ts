@@ -66,13 +66,22 @@ export class Monitor {
     ]);
     if (traffic) this.marks.take(traffic);
     if (!replicas) return;
-    this.slots.see(replicas);
-    await this.slots.sample(replicas);
+    const watched = this.watched(replicas);
+    this.slots.see(watched);
+    await this.slots.sample(watched);
+  }
+
+  /** The color with traffic: only that one is judged, and one that is about to be stopped must not be held up by being watched. */
+  private watched(replicas: ObservedReplica[]): ObservedReplica[] {
+    const serving = this.monitored.record.flips.at(-1)?.to ?? null;
+    this.slots.keepOnly(serving);
+    return replicas.filter((one) => one.color === serving);
   }
 
   /** A replica has ended, by itself or because it was stopped. */
   ended(replica: Replica): void {
-    if (replica.service === this.monitored.name) void this.slots.ended(replica);
+    const serving = this.monitored.record.flips.at(-1)?.to;
+    if (replica.service === this.monitored.name && replica.color === serving) void this.slots.ended(replica);
   }
 
   end(): void {
@@ -95,7 +104,7 @@ export class Monitor {
     const { name, record } = this.monitored;
     const config = this.config();
     const [route, replicas] = await Promise.all([asked(gateway.route(name)), asked(this.monitored.replicas())]);
-    if (replicas.value) this.slots.see(replicas.value);
+    if (replicas.value) this.slots.see(this.watched(replicas.value));
     const traffic = await gateway.traffic(name).catch(() => null);
     const limits = limitsOf(config);
     const seen = route.value ?? null;

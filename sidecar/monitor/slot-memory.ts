@@ -1,3 +1,4 @@
+import type { Color } from '../../njs/route.ts';
 import type { Clock } from '../clock.ts';
 import { slotKey } from '../deploy/observed.ts';
 import type { Replica, Runtime } from '../runtime/runtime.ts';
@@ -125,6 +126,16 @@ export class SlotMemories {
     }
     for (const [key, memory] of this.slots) {
       if (now - (this.seenAt.get(key) ?? now) < RECENT) continue;
+      memory.end();
+      this.slots.delete(key);
+      this.seenAt.delete(key);
+    }
+  }
+
+  /** Lets go of the slots of the other color; null: of all. */
+  keepOnly(color: Color | null): void {
+    for (const [key, memory] of this.slots) {
+      if (color !== null && key.startsWith(`${color}-`)) continue;
       memory.end();
       this.slots.delete(key);
       this.seenAt.delete(key);

@@ -14,12 +14,16 @@ afterEach(async () => {
   await compose?.destroy();
 });
 
-/** From asking for a container until the application in it says that it is healthy, without Turnout. */
+/** From asking for as many containers as a deployment has until the application in each says that it is healthy, without Turnout. */
 async function ownTime(): Promise<number> {
+  return Math.max(...(await Promise.all([1, 2].map(oneAlone))));
+}
+
+async function oneAlone(number: number): Promise<number> {
   const running = await docker.getContainer(compose.replica('blue', 1)).inspect();
   const started = performance.now();
   const container = await docker.createContainer({
-    name: `${compose.name}-alone`,
+    name: `${compose.name}-alone-${number}`,
     Image: 'turnout-example:v2',
     Env: running.Config.Env,
     HostConfig: {
@@ -49,7 +53,7 @@ function phases({ startedAt, steps, receipt }: Deployment): string {
   return `${begun.join(', ')}; switched after ${receipt?.switchedAfterMs} ms`;
 }
 
-test('from accepted to switched takes at most 1.5 s more than the container itself needs to be healthy', {
+test('from accepted to switched takes at most 1.5 s more than the containers themselves need to be healthy', {
   timeout: 180_000,
 }, async () => {
   compose = await Compose.start({ service: { bake: { for: '0s' }, replicas: 2 } });
@@ -59,7 +63,7 @@ test('from accepted to switched takes at most 1.5 s more than the container itse
     expect(code, stderr).toBe(0);
     const deployment = JSON.parse(stdout.trim().split('\n').at(-1) as string) as Deployment;
     const whole = deployment.receipt?.switchedAfterMs as number;
-    console.log(`the container itself ${Math.round(own)} ms; ${phases(deployment)}`);
+    console.log(`the containers themselves ${Math.round(own)} ms; ${phases(deployment)}`);
     expect(whole - own, phases(deployment)).toBeLessThanOrEqual(OURS);
   }
 });

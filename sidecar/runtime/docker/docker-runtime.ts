@@ -99,6 +99,8 @@ export class DockerRuntime implements Runtime {
 
   async stop(replica: Replica, options: StopOptions): Promise<void> {
     this.#watch.begin();
+    // The engine ends a container that it measures more slowly.
+    this.#meter.forget(replica.id);
     const key = slotKey(replica);
     const mine = this.#end(replica, options);
     const all = Promise.allSettled([this.#stopping.get(key), mine]).then(() => {

@@ -10,7 +10,7 @@ import { FakeRuntime } from '../../../sidecar/runtime/fake.ts';
 import type { Replica } from '../../../sidecar/runtime/runtime.ts';
 import { makeSpec } from '../../contract/runtime-bench.ts';
 import { serviceConfig } from '../../support/builders-config.ts';
-import { deployment, record } from '../../support/builders-record.ts';
+import { deployment, flipTo, record } from '../../support/builders-record.ts';
 import { FakeClock } from '../../support/clock.ts';
 
 const WELL: Verdict = { ok: true, answered: true, detail: 'answered 200' };
@@ -60,6 +60,7 @@ beforeEach(async () => {
 async function serve(...slots: number[]): Promise<Replica[]> {
   const replicas = [];
   for (const slot of slots) replicas.push(await start(slot));
+  known.flips = [flipTo('blue', 'v1')];
   const colors = { blue: { slots, release: 'v1', ready: true }, green: { slots: [], release: null, ready: false } };
   await gateway.put('backend', { active: 'blue', weights: { blue: 100, green: 0 }, colors }, { ifMatch: 0, by: 'test' });
   return replicas;
