@@ -15,13 +15,13 @@ api() {
 }
 
 code=0
-api --data "{\"release\":\"$release\"}" "$TURNOUT_API/v1/services/$service/deployments" >accepted.json || code=$?
+accepted=$(api --data "{\"release\":\"$release\"}" "$TURNOUT_API/v1/services/$service/deployments") || code=$?
 if [ "$code" -ne 0 ]; then
-  cat accepted.json >&2
-  case $(jq -r .code accepted.json 2>/dev/null) in busy) exit 7 ;; *) exit 8 ;; esac
+  printf '%s\n' "$accepted" >&2
+  case $(printf '%s\n' "$accepted" | jq -r .code 2>/dev/null) in busy) exit 7 ;; *) exit 8 ;; esac
 fi
-id=$(jq -r .id accepted.json)
-jq -r '"deployment \(.id) of \(.release) to \(.color)"' accepted.json
+id=$(printf '%s\n' "$accepted" | jq -r .id)
+printf '%s\n' "$accepted" | jq -r '"deployment \(.id) of \(.release) to \(.color)"'
 
 told=
 tries=0
