@@ -166,7 +166,10 @@ function guard(r: NginxHTTPRequest, service: string): Answer {
     const wanted = parsed(r);
     const reason = wanted === undefined ? 'the body is not JSON' : guardProblem(wanted);
     if (reason) return problem(400, 'invalid-body', reason, 'Nothing was changed.');
-    writeGuard(Object.assign({}, wanted as Guard, { service, fired: null }));
+    const present = readGuard(service);
+    // Whoever arms it again has not seen yet that it has fired: its numbers stay until it is taken away.
+    const told = present?.fired && present.deployment === (wanted as Guard).deployment;
+    if (!told) writeGuard(Object.assign({}, wanted as Guard, { service, fired: null }));
   } else if (r.method !== 'GET') return only(r, 'GET', 'GET, PUT, DELETE') as Answer;
   return { status: 200, body: { service, guard: readGuard(service) } };
 }

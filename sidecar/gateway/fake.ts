@@ -68,6 +68,8 @@ export class FakeGateway implements Gateway {
     this.answers();
     const problem = guardProblem(guard);
     if (problem) throw new TurnoutError('invalid-body', problem);
+    const present = this.guards.get(guard.service);
+    if (present?.fired && present.deployment === guard.deployment) return;
     this.guards.set(guard.service, structuredClone({ ...guard, fired: null }));
   }
 

@@ -28,7 +28,7 @@ export interface Gateway {
   traffic(service: string): Promise<Traffic>;
   /** Of every service, for the price of one. */
   traffics(): Promise<Traffic[]>;
-  /** Leaves a guard; whatever guarded the service before is gone. It has not fired. */
+  /** Leaves a guard; whatever guarded the service before is gone. One of the same deployment that has fired stays, with its numbers. */
   arm(guard: Omit<Guard, 'fired'>): Promise<void>;
   /** Null: nothing guards the service. */
   guard(service: string): Promise<Guard | null>;

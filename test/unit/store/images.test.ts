@@ -50,11 +50,14 @@ describe('the way back after a release that was rolled back', () => {
       ...deployed('v1', 'app@1', 'blue'),
       ...deployed('v2', 'app@2', 'green'),
       accepted('d-bad', 'bad', 'blue'),
+      { kind: 'prepared', service: 'backend', deployment: 'd-bad', digest: 'app@bad' },
       flip('blue', 'bad', 'd-bad'),
       flip('green', 'v2', 'd-bad'),
       phase('d-bad', 'rolled-back'),
     );
     expect(previousRun(made)).toMatchObject({ release: 'v1', digest: 'app@1' });
+    // And so its image stays, although no color holds it any more.
+    expect(unneededImages([made])).toEqual([]);
   });
 });
 
