@@ -23,7 +23,7 @@ beforeEach(() => {
     `import { name } from './route.ts';\nfunction pick(): string {\n  return name ?? 'ä';\n}\nexport default pick;\n`,
   );
   put('njs/route.ts', `export const name: string | undefined = undefined;\nexport const unused = () => 'not needed';\n`);
-  for (const name of ['preview', 'failover']) put(`njs/${name}.ts`, 'export default () => 1;\n');
+  for (const name of ['preview', 'failover', 'watch']) put(`njs/${name}.ts`, 'export default () => 1;\n');
   put('njs/control.ts', `declare const TURNOUT_VERSION: string;\nexport default { version: () => TURNOUT_VERSION };\n`);
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
