@@ -84,7 +84,8 @@ export async function follow(
   limit: number,
   options: Common & { until?: string },
 ): Promise<number> {
-  const events = new Happenings(api, `deployment=${accepted.id}`);
+  // From its begin: what happens before the stream is open would be seen only at the next look.
+  const events = new Happenings(api, `after=0&deployment=${accepted.id}`);
   try {
     return await watch(api, accepted, limit, options, events);
   } finally {

@@ -42,10 +42,8 @@ async function checkInstance(config: Config): Promise<Finding[]> {
   const all = listeners();
   const sidecar = findSidecar(config.state);
   const owner = sidecar.state === 'alive' ? sidecar.pid : null;
-  const processes: Check[] = [
-    ['slots', () => checkSlots(config, all)],
-    ['ephemeral-ports', () => checkEphemeralPorts(config.ports)],
-  ];
+  const slots: Check[] = [['slots', () => checkSlots(config, all)]];
+  const ephemeral: Check[] = [['ephemeral-ports', () => checkEphemeralPorts(config.ports)]];
   // Its code is large, and needed by those alone who run containers.
   const containers: Check[] = [['docker', async () => (await import('./doctor/docker.ts')).checkDocker(config)]];
   const here: Check[] = [['gateway.listen', () => checkGatewayPort(config, all)]];
@@ -54,12 +52,13 @@ async function checkInstance(config: Config): Promise<Finding[]> {
     ['disk', () => checkDisk(config.state)],
     ...(config.gateway.managed ? here : []),
     ['api.listen', () => checkApiPort(config, owner, all)],
-    ...(config.runtime === 'docker' ? containers : processes),
+    ...(config.runtime === 'docker' ? containers : slots),
     ['sidecar', () => checkSidecar(config, sidecar)],
     ['token', () => checkToken(config, sidecar)],
     ['gateway', () => checkGateway(config, sidecar, expectedVersions())],
     ['routes', () => checkRoutes(config)],
     ['clock', () => checkClock(config.state)],
+    ...(config.runtime === 'docker' ? [] : ephemeral),
   ];
   const findings: Finding[] = [];
   for (const [name, check] of checks) findings.push(await guarded(name, check));
