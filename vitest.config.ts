@@ -33,7 +33,7 @@ export default defineConfig({
         test: {
           ...alone,
           name: 'gateway',
-          include: long ? ['test/long/**/*.test.ts'] : ['test/gateway/**/*.test.ts'],
+          include: long ? ['test/long/**/*.test.ts', 'test/gateway/flip-by-hand.test.ts'] : ['test/gateway/**/*.test.ts'],
           sequence: { groupOrder: 1 },
         },
       },
