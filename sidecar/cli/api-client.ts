@@ -56,7 +56,7 @@ export class ApiClient {
           bodyTimeout: SILENCE,
         });
         if (statusCode !== 200) await body.dump();
-        else for await (const chunk of body.setEncoding('utf8')) parser.feed(chunk as string);
+        else for await (const text of textOf(body)) parser.feed(text);
       } catch {
         // Opened again below.
       }
@@ -70,7 +70,7 @@ export class ApiClient {
     try {
       const { statusCode, body } = await request(`${this.origin}${path}`, { headers: this.headers(), signal, bodyTimeout: 0 });
       if (statusCode >= 400) throw asError({ statusCode, text: await body.text() });
-      for await (const text of body.setEncoding('utf8')) arrived(text as string);
+      for await (const text of textOf(body)) arrived(text);
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof TurnoutError) throw error;
@@ -102,6 +102,12 @@ export class ApiClient {
     if (answer.statusCode < 400) return JSON.parse(answer.text) as T;
     throw asError(answer);
   }
+}
+
+/** undici's bodies come as bytes, whatever encoding they are told; a letter may be cut in two. */
+async function* textOf(body: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  for await (const bytes of body) yield decoder.decode(bytes, { stream: true });
 }
 
 function asError({ statusCode, text }: { statusCode: number; text: string }): TurnoutError {
