@@ -19,7 +19,6 @@ export class Happenings {
 
   /** Until something has happened since the last wait, so many milliseconds are over, or the signal is aborted. */
   async wait(ms: number, signal: AbortSignal): Promise<void> {
-    // Not AbortSignal.any: Node 20 may collect what it makes before it has fired.
     const woken = new AbortController();
     this.wake = () => woken.abort();
     signal.addEventListener('abort', this.wake);
