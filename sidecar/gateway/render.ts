@@ -38,8 +38,6 @@ export function render(config: Config, addressOf: AddressOf, machine: Machine): 
 function machineLines(config: Config, machine: Machine): string[] {
   return [
     ...(machine.module === '' ? [] : [`load_module ${quoted(machine.module)};`]),
-    // Beside its file: who runs the container reads its output.
-    ...(config.gateway.managed ? [] : ['error_log stderr warn;']),
     ...(machine.user === '' ? [] : [`user ${machine.user};`]),
     `worker_processes ${config.gateway.workers};`,
   ];
