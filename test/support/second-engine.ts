@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 
 import { bundled } from './builders-bundle.ts';
+import { buildImages } from './compose.ts';
 import type { HttpAnswer, HttpCall } from './http.ts';
 import type { LoadOptions, LoadReport } from './load.ts';
 import { eventually, isRunning, temporaryFolder } from './processes.ts';
 
-const ROOT = join(import.meta.dirname, '../..');
 const run = promisify(execFile);
 
 /** What compose.yaml runs. */
@@ -75,7 +75,7 @@ export class SecondEngine {
 
   /** Builds the images of compose.yaml by the machine's engine, and hands them over. */
   async load(): Promise<void> {
-    await run('docker', ['compose', '-f', join(ROOT, 'compose.yaml'), 'build'], { cwd: ROOT, maxBuffer: 1 << 26 });
+    await buildImages();
     await run('sh', ['-c', `docker save ${IMAGES.join(' ')} | docker --host ${this.address} load`]);
   }
 
