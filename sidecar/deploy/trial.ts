@@ -1,7 +1,7 @@
 import { upstreamName } from '../../njs/route.ts';
-import type { ServiceConfig } from '../config/config.ts';
+import type { ServiceConfig, SmokeCheck } from '../config/config.ts';
 import { TurnoutError } from '../errors.ts';
-import { judge } from '../health/verdict.ts';
+import { checkThroughNginx } from '../health/through-nginx.ts';
 import type { Deployment } from '../store/deployment.ts';
 import type { Trial } from './observed.ts';
 import type { Ports } from './ports.ts';
@@ -61,7 +61,7 @@ export class Trials {
     if (path === null) return this.note(deployment, { proven: true });
     try {
       for (let asked = 0; asked < deployment.slots.length; asked++)
-        await this.ask(deployment, path, health.timeout, health.expect);
+        await this.ask(deployment, { path, timeout: health.timeout, expect: health.expect });
       this.note(deployment, { proven: true });
     } catch (error) {
       this.note(deployment, { proofFailure: (error as Error).message });
@@ -83,9 +83,9 @@ export class Trials {
 
   async smoke(deployment: Deployment, signal: AbortSignal): Promise<void> {
     try {
-      for (const { path, timeout, expect } of this.config().smoke) {
+      for (const check of this.config().smoke) {
         if (signal.aborted) return;
-        await this.ask(deployment, path, timeout, expect);
+        await this.ask(deployment, check);
       }
       this.note(deployment, { smoked: true });
     } catch (error) {
@@ -93,15 +93,9 @@ export class Trials {
     }
   }
 
-  private async ask(deployment: Deployment, path: string, timeout: number, expect: Parameters<typeof judge>[3]): Promise<void> {
-    const upstream = upstreamOf(deployment);
-    const asked = `GET ${path} through nginx to ${upstream}`;
-    const answer = await this.ports.gateway.probe(upstream, path, timeout).catch((error: Error) => {
-      const why = error.name === 'TimeoutError' ? `gave no whole answer within ${timeout} ms` : `failed: ${error.message}`;
-      throw new TurnoutError('gateway-unusable', `${asked} ${why}`);
-    });
-    const verdict = judge(asked, answer.status, answer.body, expect, this.redact);
-    if (!verdict.ok) throw new TurnoutError('gateway-unusable', verdict.detail);
+  private async ask(deployment: Deployment, check: SmokeCheck): Promise<void> {
+    const { ok, detail } = await checkThroughNginx(this.ports.gateway, upstreamOf(deployment), check, this.redact);
+    if (!ok) throw new TurnoutError('gateway-unusable', detail);
   }
 
   private note(deployment: Deployment, progress: Partial<Trial>): void {

@@ -73,15 +73,17 @@ export class Monitor {
 
   /** The color with traffic: only that one is judged, and one that is about to be stopped must not be held up by being watched. */
   private watched(replicas: ObservedReplica[]): ObservedReplica[] {
-    const serving = this.monitored.record.flips.at(-1)?.to ?? null;
-    this.slots.keepOnly(serving);
-    return replicas.filter((one) => one.color === serving);
+    this.slots.keepOnly(this.serving);
+    return replicas.filter((one) => one.color === this.serving);
+  }
+
+  private get serving(): Color | null {
+    return this.monitored.record.flips.at(-1)?.to ?? null;
   }
 
   /** A replica has ended, by itself or because it was stopped. */
   ended(replica: Replica): void {
-    const serving = this.monitored.record.flips.at(-1)?.to;
-    if (replica.service === this.monitored.name && replica.color === serving) void this.slots.ended(replica);
+    if (replica.service === this.monitored.name && replica.color === this.serving) void this.slots.ended(replica);
   }
 
   end(): void {
