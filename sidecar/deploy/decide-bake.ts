@@ -1,12 +1,11 @@
 import { type Counts, convict, total } from '../../njs/conviction.ts';
-import type { Fired } from '../../njs/guard.ts';
-import { otherColor, type Route } from '../../njs/route.ts';
-import type { Deployment } from '../store/deployment.ts';
+import { otherColor } from '../../njs/route.ts';
 import { since } from '../watch/counts.ts';
 import type { Running } from './case.ts';
+import { endedByGuard, isGuarded } from './decide-guard.ts';
 import { exited } from './decide-loss.ts';
 import { reseed, seed } from './decide-seed.ts';
-import { isNamed, type Observed, replicasOf, takesTraffic } from './observed.ts';
+import { isNamed, replicasOf, takesTraffic } from './observed.ts';
 import type { Step } from './step.ts';
 
 /** A color that has traffic is watched: it ends live, or traffic goes back first and the explanation follows. */
@@ -51,9 +50,8 @@ function countsOf({ observed, record, color }: Running): Counts | null {
 /** Traffic is on the other color: by our own move back, or by hand. */
 function trafficLeft({ route, observed, record, deployment }: Running): Step {
   const { failing } = record.facts;
-  const fired = firedGuard(observed, deployment);
-  if (fired)
-    return { do: 'enter', phase: 'rolled-back', reason: fired.reason, message: `${fired.message}; the guard moved traffic back` };
+  const guarded = endedByGuard(observed, deployment);
+  if (guarded) return guarded;
   const flip = record.flips.at(-1);
   const own = flip?.deployment === deployment.id;
   if (failing && own) return { do: 'enter', phase: 'rolled-back', ...failing };
@@ -67,18 +65,6 @@ function trafficLeft({ route, observed, record, deployment }: Running): Step {
   const by = flip?.by ?? route?.changedBy ?? 'the gateway';
   const message = `traffic was switched back to ${route?.active ?? 'nowhere'} by ${by}`;
   return { do: 'enter', phase: 'superseded', reason: 'manual-flip', message };
-}
-
-/** The gateway's own word that it moved this deployment's traffic back; null: it did not. */
-export function firedGuard({ guard, route }: Observed, deployment: Deployment): Fired | null {
-  if (guard?.deployment !== deployment.id || route === null || route === 'unknown') return null;
-  return route.active === guard.fallback ? guard.fired : null;
-}
-
-/** Also where there is nothing to guard: nobody to go back to, or nobody knows where to count from. */
-function isGuarded({ observed, record, color, config, elapsed }: Running, route: Route): boolean {
-  if (!isNamed(route, otherColor(color)) || elapsed >= config.bake.for || record.facts.switched === null) return true;
-  return observed.guard?.generation === route.generation;
 }
 
 function moveBack({ route, observed, color }: Running, failing: { reason: string; message: string }): Step {

@@ -1,7 +1,8 @@
 import { otherColor } from '../../njs/route.ts';
 import { type Deployment, hadTraffic } from '../store/deployment.ts';
 import type { Known, Running } from './case.ts';
-import { decideBake, firedGuard } from './decide-bake.ts';
+import { decideBake } from './decide-bake.ts';
+import { endedByGuard } from './decide-guard.ts';
 import { goneReplica, lostReplica } from './decide-loss.ts';
 import { retire } from './decide-retirement.ts';
 import { isNamed, replicasOf, takesTraffic } from './observed.ts';
@@ -17,10 +18,9 @@ export function decideDeployment(known: Known, deployment: Deployment): Step | n
   const running: Running = { ...known, deployment, color, mine, elapsed: known.now - known.record.phaseSince };
   if (hadTraffic(deployment.phase)) return decideBake(running);
   if (takesTraffic(known.route, color)) return trafficCame(running);
-  const fired = firedGuard(known.observed, deployment);
   // It had traffic and lost it again before anybody looked.
-  if (fired)
-    return { do: 'enter', phase: 'rolled-back', reason: fired.reason, message: `${fired.message}; the guard moved traffic back` };
+  const guarded = endedByGuard(known.observed, deployment);
+  if (guarded) return guarded;
   if (known.record.facts.failing) return undo(running, known.record.facts.failing);
   switch (deployment.phase) {
     case 'starting':
