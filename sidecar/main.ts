@@ -183,13 +183,13 @@ async function makeRuntime(config: Config, env: NodeJS.ProcessEnv, log: Log) {
     return { runtime: new ProcessRuntime({ state, env }), container: null, close: async () => undefined };
   }
   // Loaded by those alone who run containers.
-  const { DockerRuntime, GatewayContainer, ensureNetwork, removeNetwork } = await import('./runtime/docker/index.ts');
+  const { DockerRuntime, DockerGatewayContainer, ensureNetwork, removeNetwork } = await import('./runtime/docker/index.ts');
   const { managed } = config.gateway;
   // Whoever brings the gateway up brings the network up, too.
   const made = managed && (await ensureNetwork(docker));
   if (made) log.info({ network: docker.network, subnet: formatSubnet(docker.subnet) }, 'network made');
   const runtime = new DockerRuntime({ docker, log });
-  const container = managed ? null : new GatewayContainer(docker);
+  const container = managed ? null : new DockerGatewayContainer(docker);
   const close = async () => {
     await Promise.all([runtime.close(), container?.close()]);
     if (managed) await removeNetwork(docker);

@@ -106,12 +106,19 @@ export interface ServiceConfig {
 
 /** Of a container, what few need. */
 export interface ContainerConfig {
+  /** `user` or `uid:gid`; null: the image decides. */
   user: string | null;
+  /** The root file system cannot be written; `tmpfs` and `volumes` can. */
   readOnly: boolean;
+  /** Capabilities to take away, e.g. ALL. */
   capDrop: string[];
+  /** Folders in memory, e.g. /tmp. */
   tmpfs: string[];
+  /** `name:/path` or `/host/path:/path`, with `:ro` to forbid writing. */
   volumes: string[];
+  /** A small init as process 1, which passes signals on and buries orphans. */
   init: boolean;
+  /** What is kept of its output: so many files of so many bytes. */
   log: { maxSize: number; maxFiles: number };
 }
 

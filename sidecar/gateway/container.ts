@@ -8,8 +8,14 @@ export interface GatewayContainer {
   start(id: string): Promise<void>;
   /** Of all its processes, as `ps` shows them. */
   titles(id: string): Promise<string[]>;
-  /** Calls back when it has ended; `deliberate`: somebody has stopped it, as `docker stop` does. Returns the way to stop listening. */
-  onEnd(listener: (end: { id: string; deliberate: boolean }) => void): () => void;
+  /** Calls back when it has ended, and how is known. Returns the way to stop listening. */
+  onEnd(listener: (end: GatewayEnd) => void): () => void;
+}
+
+export interface GatewayEnd {
+  id: string;
+  /** Somebody has stopped or removed it. `docker kill` and a crash are not that. */
+  deliberate: boolean;
 }
 
 export interface FoundContainer {

@@ -1,4 +1,5 @@
 import type { Color } from '../../njs/route.ts';
+import type { ContainerConfig } from '../config/config.ts';
 import type { Resources } from './resources.ts';
 
 /** Where a replica runs: the numbered place of a color, with its fixed address. */
@@ -29,7 +30,7 @@ export interface ReplicaSpec extends Slot {
 }
 
 /** What a container gets beside a command and its environment. */
-export interface ContainerSpec {
+export interface ContainerSpec extends ContainerConfig {
   /** As `prepare` has answered: exactly this image, whatever its tag means by now. */
   image: string;
   /** Handed over as /run/secrets/<name>: absolute paths of files that are read when the replica starts. */
@@ -38,20 +39,6 @@ export interface ContainerSpec {
   cpus: number | null;
   /** Bytes; null: all there is. */
   memory: number | null;
-  /** `user` or `uid:gid`; null: the image decides. */
-  user: string | null;
-  /** The root file system cannot be written; `tmpfs` and `volumes` can. */
-  readOnly: boolean;
-  /** Capabilities to take away, e.g. ALL. */
-  capDrop: string[];
-  /** Folders in memory, e.g. /tmp. */
-  tmpfs: string[];
-  /** `name:/path` or `/host/path:/path`, with `:ro` to forbid writing. */
-  volumes: string[];
-  /** A small init as process 1, which passes signals on and buries orphans. */
-  init: boolean;
-  /** What is kept of its output: so many files of so many bytes. */
-  log: { maxSize: number; maxFiles: number };
 }
 
 /** The image that a deployment wants. */

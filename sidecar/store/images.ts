@@ -1,5 +1,4 @@
 import { COLORS } from '../../njs/route.ts';
-import { isEnd } from './deployment.ts';
 import { previousRun, type ServiceRecord } from './record.ts';
 
 /** Images that Turnout has deployed and nothing can need any more: no color holds them, and no rollback goes there. */
@@ -10,11 +9,10 @@ export function unneededImages(records: ServiceRecord[]): string[] {
 }
 
 function neededImages(record: ServiceRecord): (string | null)[] {
-  const running = record.deployments.filter((one) => !isEnd(one.phase));
-  const lastFlips = COLORS.map((color) => record.flips.findLast((flip) => flip.to === color));
-  const inColors = COLORS.flatMap((color, index) => {
-    const flip = lastFlips[index];
-    return record.deployments.filter((one) => one.color === color && one.release === flip?.release).slice(-1);
+  const inColors = COLORS.map((color) => {
+    const release = record.flips.findLast((flip) => flip.to === color)?.release;
+    return record.deployments.findLast((one) => one.color === color && one.release === release);
   });
-  return [...running, ...inColors, ...record.deployments.slice(-1), previousRun(record)].map((one) => one?.digest ?? null);
+  // The last one may still run; what it has fetched is not in any color yet.
+  return [...inColors, record.deployments.at(-1), previousRun(record)].map((one) => one?.digest ?? null);
 }

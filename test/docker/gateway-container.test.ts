@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import type { GatewayEnd } from '../../sidecar/runtime/docker/gateway-container.ts';
-import { GatewayContainer } from '../../sidecar/runtime/docker/index.ts';
+import type { GatewayEnd } from '../../sidecar/gateway/container.ts';
+import { DockerGatewayContainer } from '../../sidecar/runtime/docker/index.ts';
 import { docker, EngineProxy, engineMissing, fixtureImage, node, TEST_LABEL, TestNetwork } from '../support/docker.ts';
 import { eventually } from '../support/processes.ts';
 
@@ -8,14 +8,14 @@ const IDLE = `setInterval(() => {}, 1e6); process.on('SIGHUP', () => console.log
 
 describe.skipIf(engineMissing())('the container of a gateway', () => {
   let network: TestNetwork;
-  let gateway: GatewayContainer;
+  let gateway: DockerGatewayContainer;
 
   beforeAll(async () => {
     network = await TestNetwork.make();
   });
 
   beforeEach(() => {
-    gateway = new GatewayContainer(network.config());
+    gateway = new DockerGatewayContainer(network.config());
   });
 
   afterEach(async () => {
@@ -133,7 +133,7 @@ describe.skipIf(engineMissing())('the container of a gateway', () => {
 
   test('that ended while the engine could not be heard is told of once it can', async () => {
     const proxy = await EngineProxy.make();
-    const watching = new GatewayContainer(network.config({ socket: proxy.socket }));
+    const watching = new DockerGatewayContainer(network.config({ socket: proxy.socket }));
     try {
       const ends: GatewayEnd[] = [];
       const id = await run('one');

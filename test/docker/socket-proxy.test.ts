@@ -5,7 +5,7 @@ import { readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
-import { GatewayContainer } from '../../sidecar/runtime/docker/index.ts';
+import { DockerGatewayContainer } from '../../sidecar/runtime/docker/index.ts';
 import { DockerBench, engineMissing, SOCKET, TestNetwork } from '../support/docker.ts';
 import { call } from '../support/http.ts';
 import { eventually, temporaryFolder } from '../support/processes.ts';
@@ -88,7 +88,7 @@ describe.skipIf(engineMissing())('examples/compose/socket-proxy.conf', () => {
     await bench.speak(replica, ['hello']);
     await eventually('the output arrives', () => matches.count > 0);
 
-    const gateway = new GatewayContainer(network.config({ socket: socket() }));
+    const gateway = new DockerGatewayContainer(network.config({ socket: socket() }));
     const container = replica.id.slice(0, 12);
     const words = [process.execPath, '-e', 'console.log("inside"); process.exitCode = 3'];
     expect(await gateway.exec(container, words)).toEqual({ code: 3, output: 'inside\n' });

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { DockerConfig } from '../../config/config.ts';
 import { TurnoutError } from '../../errors.ts';
+import type { FoundContainer, GatewayContainer, GatewayEnd } from '../../gateway/container.ts';
 import { Engine, refusal, streamEnd } from './engine.ts';
 import { type EngineEvent, EventFeed } from './event-feed.ts';
 import { LABEL } from './labels.ts';
@@ -15,21 +16,8 @@ const EXEC_LIMIT = 30_000;
 
 const STATES = ['created', 'running', 'restarting', 'exited', 'paused'] as const;
 
-export interface FoundGateway {
-  id: string;
-  name: string;
-  state: (typeof STATES)[number] | 'dead';
-  exitCode: number;
-}
-
-export interface GatewayEnd {
-  id: string;
-  /** Somebody has stopped or removed it. `docker kill` and a crash are not that. */
-  deliberate: boolean;
-}
-
 /** The container of a gateway that somebody else has made: it has our role as a label, and is on our network. */
-export class GatewayContainer {
+export class DockerGatewayContainer implements GatewayContainer {
   readonly #engine: Engine;
   readonly #network: string;
   readonly #feed: EventFeed;
@@ -58,7 +46,7 @@ export class GatewayContainer {
   }
 
   /** Null: there is none. */
-  async find(): Promise<FoundGateway | null> {
+  async find(): Promise<FoundContainer | null> {
     const found = await this.#candidates();
     if (found.length > 1) {
       const names = found.map(({ name }) => name).join(' and ');

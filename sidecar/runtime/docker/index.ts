@@ -1,5 +1,5 @@
 /** Everything that leaves this folder; dockerode's types do not. */
 export { DockerRuntime } from './docker-runtime.ts';
 export { examineEngine } from './examination.ts';
-export { GatewayContainer } from './gateway-container.ts';
+export { DockerGatewayContainer } from './gateway-container.ts';
 export { ensureNetwork, removeNetwork } from './network.ts';
