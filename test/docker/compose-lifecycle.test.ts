@@ -46,6 +46,12 @@ test('docker compose up, deploy, roll back, stop, start, restart and down, as do
   expect(status.stdout).toMatch(/^CapEff:\t0+$/m);
   expect(status.stdout).toMatch(/^CapBnd:\t0+$/m);
 
+  for (const service of ['gateway', 'sidecar']) {
+    const container = await compose.container(service);
+    const health = () => compose.inspect(container, '{{.State.Health.Status}}');
+    await eventually(`the ${service} is healthy by its own check`, async () => (await health()) === 'healthy', 30_000);
+  }
+
   // `stop` and `start` keep the replicas, and the address and route are what they were.
   const before = await compose.view();
   expect((await compose.compose('stop')).code).toBe(0);

@@ -2,69 +2,21 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { Color } from '../../njs/route.ts';
 import { COLORS } from '../../njs/route.ts';
-import type { ServiceConfig } from '../../sidecar/config/config.ts';
 import { isEnd } from '../../sidecar/store/deployment.ts';
+import { serviceConfig } from '../support/builders-config.ts';
 import { type Nature, SERVICE, World } from './world.ts';
 
 const RUNS = Number(process.env.TURNOUT_MODEL_RUNS ?? 200);
 
-const config: ServiceConfig = {
+const config = serviceConfig({
   name: SERVICE,
-  route: { host: '*', path: '/' },
-  command: ['app'],
-  image: null,
-  pull: 'missing',
-  port: 8000,
-  secrets: {},
-  resources: { cpus: null, memory: null },
-  container: {
-    user: null,
-    readOnly: false,
-    capDrop: [],
-    tmpfs: [],
-    volumes: [],
-    init: true,
-    log: { maxSize: 1, maxFiles: 1 },
-  },
-  cwd: '/',
-  release: 'v1',
-  replicas: 1,
-  maxReplicas: 2,
-  env: {},
-  health: {
-    path: '/health',
-    interval: 1000,
-    timeout: 1000,
-    retries: 10,
-    successes: 1,
-    failures: 3,
-    expect: { status: 200, json: {} },
-  },
-  warm: [],
-  smoke: [],
-  promote: 'auto',
+  health: { interval: 1000, timeout: 1000, retries: 10 },
   promoteTimeout: 60_000,
-  bake: {
-    for: 5000,
-    minRequests: 50,
-    onInconclusive: 'pass',
-    maxErrorRate: 0.01,
-    maxP99: null,
-    maxRestarts: 0,
-    maxCpu: null,
-    maxMemory: null,
-    logErrors: null,
-  },
-  hooks: { beforeSwitch: null, afterLive: null, afterRollback: null },
-  exposeHealth: false,
-  failover: true,
+  bake: { ...serviceConfig().bake, for: 5000 },
   drain: { timeout: 3000 },
   stop: { signal: 'SIGTERM', timeout: 1000 },
   keep: 10_000,
-  keepalive: { connections: 1, idle: 1000 },
-  connectTimeout: 1000,
-  passive: { maxFails: 1, failTimeout: 1000 },
-};
+});
 
 type Action =
   | { do: 'deploy'; nature: Nature; hold: boolean; force: boolean }
