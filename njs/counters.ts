@@ -1,4 +1,4 @@
-/** Reads what tally() counted, and lets go of what a dead worker left in flight. */
+/** Reads what pick() counted, and lets go of what a dead worker left in flight. */
 import fs from 'fs';
 import { isWorker } from './lock.ts';
 import type { Color } from './route.ts';
@@ -6,6 +6,9 @@ import { BUCKETS, type ColorTraffic, type Traffic } from './traffic.ts';
 
 /** Keys read at most: services x sets x workers x (1 + classes x buckets) stays far below. */
 const ALL = 1_000_000;
+
+/** As pick() writes them: worker, service, color, set of slots, and of an end the bucket and the status class. */
+const KEY = /^(\d+)([a-z][^.]*)\.([a-z]+)\.([\d-]+)(?:([a-mF])(\d?))?$/;
 
 const CLASSES: { [digit: string]: string } = { 1: '1xx', 2: '2xx', 3: '3xx', 4: '4xx', 5: '5xx', 9: '499' };
 
@@ -26,28 +29,28 @@ export function readTraffics(services: string[]): Traffic[] {
   zone.items(ALL).forEach((item) => {
     const key = item[0] as string;
     const count = item[1] as number;
-    const parts = key.split('.');
-    const service = parts[0] as string;
-    const colors = all[service];
+    const parts = KEY.exec(key) as RegExpExecArray;
+    const colors = all[parts[2] as string];
     if (!colors) return;
-    const color = parts[1] as Color;
-    const pid = parts[3] as string;
-    const end = parts[4] as string;
+    const pid = parts[1] as string;
+    const traffic = colors[parts[3] as Color];
+    const set = parts[4] as string;
+    const bucket = parts[5];
     if (alive[pid] === undefined) alive[pid] = isWorker(fs, pid);
-    if (!alive[pid]) fold(zone, key, `${service}.${color}.${parts[2]}.0.${end}`, count);
-    const traffic = colors[color];
-    if (end === '') {
+    if (!alive[pid]) fold(zone, key, `0${key.slice(pid.length)}`, count);
+    const running = alive[pid] && pid !== '0';
+    if (bucket === undefined) {
       traffic.started += count;
-      inFlight(traffic, parts[2] as string, alive[pid] && pid !== '0' ? count : 0);
-    } else if (end === 'F') {
-      traffic.failedOver += count;
-      inFlight(traffic, parts[2] as string, alive[pid] && pid !== '0' ? -count : 0);
+      inFlight(traffic, set, running ? count : 0);
     } else {
-      const statusClass = CLASSES[end.charAt(0)] as string;
-      traffic.finished[statusClass] = (traffic.finished[statusClass] || 0) + count;
-      const bucket = end.charCodeAt(1) - 97;
-      traffic.durations[bucket] = (traffic.durations[bucket] as number) + count;
-      inFlight(traffic, parts[2] as string, alive[pid] && pid !== '0' ? -count : 0);
+      inFlight(traffic, set, running ? -count : 0);
+      if (bucket === 'F') traffic.failedOver += count;
+      else {
+        const statusClass = CLASSES[parts[6] as string] as string;
+        traffic.finished[statusClass] = (traffic.finished[statusClass] || 0) + count;
+        const index = bucket.charCodeAt(0) - 97;
+        traffic.durations[index] = (traffic.durations[index] as number) + count;
+      }
     }
   });
   const present = epoch();

@@ -17,3 +17,11 @@ declare const turnout_gateway: {
 declare const turnout_installed: { configuration: string };
 
 declare const TURNOUT_VERSION: string;
+
+/** The bundle is for requests that the first color could not answer. */
+declare const TAKES_OVER: boolean;
+
+interface NginxHTTPRequest {
+  /** nginx has sent the request on to another location. */
+  readonly internal: boolean;
+}

@@ -20,10 +20,20 @@ beforeEach(() => {
   put('sidecar/api/old.cjs', `exports.name = require('node:path').basename(__filename).length > 0 ? 'old' : '';\n`);
   put(
     'njs/pick.ts',
-    `import { name } from './route.ts';\nfunction pick(): string {\n  return name ?? 'ä';\n}\nexport default pick;\n`,
+    `import { decide } from './decide.ts';
+import { takeOver } from './take-over.ts';
+declare const TAKES_OVER: boolean;
+function pick(hot: string): string {
+  const route = TAKES_OVER ? takeOver() : hot || decide();
+  return route ?? 'ä';
+}
+export default pick;
+`,
   );
+  put('njs/decide.ts', `import { name } from './route.ts';\nexport function decide() {\n  return name;\n}\n`);
+  put('njs/take-over.ts', `export function takeOver() {\n  return 'the other color';\n}\n`);
   put('njs/route.ts', `export const name: string | undefined = undefined;\nexport const unused = () => 'not needed';\n`);
-  for (const name of ['preview', 'failover', 'watch']) put(`njs/${name}.ts`, 'export default () => 1;\n');
+  for (const name of ['preview', 'watch']) put(`njs/${name}.ts`, 'export default () => 1;\n');
   put('njs/control.ts', `declare const TURNOUT_VERSION: string;\nexport default { version: () => TURNOUT_VERSION };\n`);
 });
 afterEach(() => rmSync(root, { recursive: true, force: true }));
@@ -53,6 +63,20 @@ test('the njs bundles have one default export, what the classic engine understan
   expect(read('njs/pick.js')).not.toContain('not needed');
   expect(read('njs/pick.js')).toContain('ä');
   expect(read('njs/control.js')).toContain('"1.2.3"');
+});
+
+test('a request makes one function of the njs module anew, and no let and const is looked at', async () => {
+  await ensure();
+  expect(read('njs/pick.js').match(/^(async )?function |^(var|let|const) .*(function|=>)/gm)).toHaveLength(1);
+  expect(read('njs/pick.js')).not.toMatch(/\b(let|const) /);
+  expect(read('njs/pick.js')).toContain('function decide(');
+});
+
+test('what takes a request over is built from the same source', async () => {
+  await ensure();
+  expect(read('njs/failover.js')).toContain('the other color');
+  expect(read('njs/failover.js')).not.toContain('function decide(');
+  expect(read('njs/pick.js')).not.toContain('the other color');
 });
 
 test('a second start builds nothing and says nothing', async () => {
