@@ -1,5 +1,5 @@
 // What `npm test` runs: everything that `npm start` makes ready, the compiler and the linter, then vitest with what is left of
-// the arguments. `--long` adds the tests that take minutes.
+// the arguments. `--long` takes the tests that take minutes instead, `--bench` the measurements, without compiler and linter.
 import { spawn } from 'node:child_process';
 import { get } from 'node:http';
 import { join } from 'node:path';
@@ -63,10 +63,15 @@ async function lookForEngine() {
 
 async function main(args) {
   await prepare('needed');
+  const words = args.filter((word) => !['--long', '--bench'].includes(word));
+  if (args.includes('--bench')) {
+    process.env.TURNOUT_BENCH = '1';
+    return vitest(words);
+  }
   await lookForEngine();
   if (args.includes('--long')) process.env.TURNOUT_LONG = '1';
   const failed = await check();
-  const code = await vitest(args.filter((word) => word !== '--long'));
+  const code = await vitest(words);
   // Once more at the end, where it is seen.
   if (failed.length > 0) log(`failed before the tests: ${failed.join(', ')}`);
   return code || (failed.length > 0 ? 1 : 0);

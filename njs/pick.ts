@@ -56,4 +56,4 @@ function pick(r: NginxHTTPRequest): string {
   return upstream || (TAKES_OVER ? 'turnout_refused' : 'turnout_none');
 }
 
-export default pick;
+export { pick as default };

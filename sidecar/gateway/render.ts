@@ -25,11 +25,7 @@ const HEADER = '# Rendered from turnout.yaml by Turnout; `turnout up` and `turno
 export function render(config: Config, addressOf: AddressOf, machine: Machine): Rendered {
   return {
     'machine.conf': text(machineLines(config, machine)),
-    'upstreams.conf': text([
-      ...keepaliveLines(machine),
-      ...config.services.flatMap((service) => upstreams(service, addressOf)),
-      ...answers(machine),
-    ]),
+    'upstreams.conf': text([...keepaliveLines(machine), ...upstreams(config.services, addressOf), ...answers(machine)]),
     'servers.conf': text([...servers(config), ...internalServers(machine), ...previews(config, machine)]),
     'gateway.json': `${JSON.stringify(writable(config, machine), null, 2)}\n`,
   };
@@ -50,23 +46,37 @@ function keepaliveLines({ version }: Machine): string[] {
   return known ? ['keepalive_min_timeout 5s;', ''] : [];
 }
 
-function upstreams(service: ServiceConfig, addressOf: AddressOf): string[] {
-  const { keepalive, passive } = service;
-  return COLORS.flatMap((color) =>
-    slotSets(service.maxReplicas).flatMap((slots) => {
-      const name = upstreamName(service.name, color, slots);
-      return block(`upstream ${name}`, [
-        // About 1 KiB for each server; 64 KiB is the least that is sensible.
-        `zone ${name} ${64 * Math.ceil(slots.length / 32)}k;`,
-        ...slots.map((slot) => {
-          const marks = `max_fails=${passive.maxFails} fail_timeout=${Math.ceil(passive.failTimeout / 1000)}s`;
-          return `server ${addressOf(service.name, color, slot)} ${marks};`;
-        }),
-        `keepalive ${keepalive.connections};`,
-        `keepalive_timeout ${nginxTime(keepalive.idle)};`,
-      ]);
-    }),
+/**
+ * nginx looks for the upstream that pick() names from the first block on, each time: so the sets that a color runs with while all
+ * is well come first, of every service, and those that it shrinks or grows to come after all of them.
+ */
+function upstreams(services: ServiceConfig[], addressOf: AddressOf): string[] {
+  const sets = services.flatMap((service) =>
+    COLORS.flatMap((color) => slotSets(service.maxReplicas).map((slots) => ({ service, color, slots }))),
   );
+  const whole = ({ service, slots }: UpstreamSet) => slots.at(-1) === service.replicas && slots.length === service.replicas;
+  return [...sets.filter(whole), ...sets.filter((set) => !whole(set))].flatMap((set) => upstream(set, addressOf));
+}
+
+interface UpstreamSet {
+  service: ServiceConfig;
+  color: Color;
+  slots: number[];
+}
+
+function upstream({ service, color, slots }: UpstreamSet, addressOf: AddressOf): string[] {
+  const { keepalive, passive } = service;
+  const name = upstreamName(service.name, color, slots);
+  return block(`upstream ${name}`, [
+    // About 1 KiB for each server; 64 KiB is the least that is sensible.
+    `zone ${name} ${64 * Math.ceil(slots.length / 32)}k;`,
+    ...slots.map((slot) => {
+      const marks = `max_fails=${passive.maxFails} fail_timeout=${Math.ceil(passive.failTimeout / 1000)}s`;
+      return `server ${addressOf(service.name, color, slot)} ${marks};`;
+    }),
+    `keepalive ${keepalive.connections};`,
+    `keepalive_timeout ${nginxTime(keepalive.idle)};`,
+  ]);
 }
 
 /** Servers of our own that answer what no replica can: 503 without a route, 502 for what must not be sent again. */

@@ -35,7 +35,13 @@ describe('upstreams', () => {
     const { 'upstreams.conf': text } = rendered([{ maxReplicas: 2 }]);
     const names = [...text.matchAll(/^upstream (\S+) \{\n {4}zone (\S+) 64k;/gm)].map(([, name, zone]) => [name, zone]);
     const wanted = ['blue', 'green'].flatMap((color) => ['1', '2', '1-2'].map((set) => `backend.${color}.${set}`));
-    expect(names).toEqual(wanted.map((name) => [name, name]));
+    expect(names.sort()).toEqual(wanted.map((name) => [name, name]).sort());
+  });
+
+  test('that colors run with while all is well come before all others: nginx searches from the first on', () => {
+    const { 'upstreams.conf': text } = rendered([{ name: 'one' }, { name: 'two', replicas: 2, maxReplicas: 3 }]);
+    const names = [...text.matchAll(/^upstream (\S+) \{/gm)].map(([, name]) => name);
+    expect(names.slice(0, 4)).toEqual(['one.blue.1', 'one.green.1', 'two.blue.1-2', 'two.green.1-2']);
   });
 
   test('name the addresses of their slots, with failure marks and keepalive', () => {
