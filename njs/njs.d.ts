@@ -20,8 +20,3 @@ declare const TURNOUT_VERSION: string;
 
 /** The bundle is for requests that the first color could not answer. */
 declare const TAKES_OVER: boolean;
-
-interface NginxHTTPRequest {
-  /** nginx has sent the request on to another location. */
-  readonly internal: boolean;
-}

@@ -16,6 +16,6 @@ export function takeOver(r: NginxHTTPRequest, zones: NgxGlobalShared): string {
   const other = route.colors[color];
   if (!other.ready || other.slots.length === 0) return 'turnout_refused';
   (zones.turnout_traffic as NgxSharedDict<number>).incr(`${r.variables.pid}${failed}F`, 1);
-  r.variables.turnout_failed = '1';
+  r.variables.turnout_time = 'x';
   return upstreamName('@SERVICE@', color, other.slots);
 }

@@ -15,7 +15,7 @@ const MANY = 1200;
  * How many bytes of environment nginx copies to its heap at start. What malloc() does for each request depends on how the heap
  * lies, by some hundred instructions: so one figure is the mean of several heaps.
  */
-const HEAPS = [0, 500, 1000, 1500, 2000, 3000, 4000, 6000];
+const HEAPS = [0, 1000, 1500, 3000];
 
 /**
  * Instructions in user space that nginx needs for one request on a keepalive connection: those of a run with many requests less
