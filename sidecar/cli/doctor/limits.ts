@@ -3,7 +3,7 @@ import type { Config } from '../../config/config.ts';
 import { type Finding, ok, warn } from './finding.ts';
 
 /** `worker_connections` of nginx/nginx.conf, and some for logs, listeners and njs. */
-const NEEDED_FILES = 8192 + 64;
+const NEEDED_FILES = 16_384 + 64;
 
 export function checkOpenFiles(limits = readFileSync('/proc/self/limits', 'latin1')): Finding {
   const hard = /^Max open files\s+\S+\s+(\S+)/m.exec(limits)?.[1] ?? 'unlimited';

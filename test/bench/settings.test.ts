@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, test } from 'vitest';
+import { type Contender, MEASURED, OTHERS } from './contenders.ts';
+import { assertQuiet, family } from './cpu.ts';
+import { GatewayFolder, nginxHome } from './gateway-folder.ts';
+import { findPeers, type Peers } from './peers.ts';
+import { keep } from './results.ts';
+import { Backend, pinned, Server } from './servers.ts';
+import { type Spread, spread } from './statistics.ts';
+import { measure, type Scenario } from './wrk.ts';
+
+/** How many pairs of a setting with the one that Turnout has. */
+const ROUNDS = Number(process.env.TURNOUT_BENCH_ROUNDS ?? 11);
+const SECONDS = 2;
+
+const SCENARIOS: Scenario[] = [
+  { name: '64 connections, 1 kB', connections: 64, path: '/' },
+  { name: '1,000 connections, 1 kB', connections: 1000, path: '/' },
+  { name: '64 connections, 100 kB', connections: 64, path: '/large' },
+];
+
+/** What of nginx' configuration may matter, each by one edit of what Turnout installs. */
+const SETTINGS: Record<string, [file: string, from: RegExp, to: string]> = {
+  'keepalive 128 to the application': ['rendered/upstreams.conf', /keepalive 32;/g, 'keepalive 128;'],
+  'keepalive 1024 to the application': ['rendered/upstreams.conf', /keepalive 32;/g, 'keepalive 1024;'],
+  'listen reuseport': ['rendered/servers.conf', / default_server;/, ' default_server reuseport;'],
+  'proxy_buffers 16 16k': ['turnout/proxy.conf', /$/, 'proxy_buffer_size 16k; proxy_buffers 16 16k;'],
+};
+
+export interface Settings {
+  rounds: number;
+  scenarios: { name: string; settings: { name: string; cpu: Spread; throughput: Spread }[] }[];
+}
+
+let peers: Peers;
+let backend: Backend;
+let present: Contender;
+const changed: Contender[] = [];
+const folders: GatewayFolder[] = [];
+
+beforeAll(async () => {
+  peers = await findPeers();
+  await assertQuiet();
+  backend = await Backend.start(OTHERS);
+  present = await gateway('as it is');
+  for (const [name, [file, from, to]] of Object.entries(SETTINGS)) {
+    changed.push(
+      await gateway(name, (folder) =>
+        folder.edit(file, (text) => {
+          if (!from.test(text)) throw new Error(`${file} has nothing like ${from}`);
+          return text.replace(from, to);
+        }),
+      ),
+    );
+  }
+});
+
+afterAll(async () => {
+  for (const one of [present, ...changed]) await one?.stop();
+  await backend?.stop();
+  for (const folder of folders) await folder.remove();
+});
+
+test('settings of nginx against those that Turnout has', async () => {
+  const scenarios: Settings['scenarios'] = [];
+  for (const scenario of SCENARIOS) {
+    const settings = [];
+    for (const one of changed) settings.push({ name: one.name, ...(await compare(one, scenario)) });
+    scenarios.push({ name: scenario.name, settings });
+  }
+  keep('settings', { rounds: ROUNDS, scenarios });
+});
+
+/** Present / changed: above 1 the change is better. */
+async function compare(one: Contender, scenario: Scenario): Promise<{ cpu: Spread; throughput: Spread }> {
+  const cpu: number[] = [];
+  const throughput: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const before = await measure(peers.wrk, present, scenario, SECONDS);
+    const after = await measure(peers.wrk, one, scenario, SECONDS);
+    cpu.push(before.cpu / after.cpu);
+    throughput.push(after.throughput / before.throughput);
+  }
+  return { cpu: spread(cpu), throughput: spread(throughput) };
+}
+
+async function gateway(name: string, change: (folder: GatewayFolder) => Promise<void> = async () => {}): Promise<Contender> {
+  const folder = await GatewayFolder.install({ backend: backend.address });
+  folders.push(folder);
+  await change(folder);
+  await folder.edit('nginx.conf', (text) => `daemon off;\n${text}`);
+  const words = [...nginxHome().command, '-p', `${folder.folder}/`, '-e', `${folder.folder}/error.log`, '-c', folder.conf];
+  const server = await Server.start(pinned(MEASURED, words), folder.port);
+  return { name, port: folder.port, pids: () => family(server.pid), stop: () => server.stop() };
+}
