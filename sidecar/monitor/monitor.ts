@@ -57,13 +57,9 @@ export class Monitor {
     this.checks = new CheckNow(ports);
   }
 
-  /** To be called every few seconds. Never rejects. */
-  async remember(): Promise<void> {
-    const { gateway } = this.ports;
-    const [replicas, traffic] = await Promise.all([
-      this.monitored.replicas().catch(() => null),
-      gateway.traffic(this.monitored.name).catch(() => null),
-    ]);
+  /** To be called every few seconds, with what the gateway has counted; null: it did not answer. Never rejects. */
+  async remember(traffic: Traffic | null): Promise<void> {
+    const replicas = await this.monitored.replicas().catch(() => null);
     if (traffic) this.marks.take(traffic);
     if (!replicas) return;
     const watched = this.watched(replicas);

@@ -1,5 +1,6 @@
 import type { ServiceConfig } from '../config/config.ts';
 import { TurnoutError } from '../errors.ts';
+import type { Gateway } from '../gateway/gateway.ts';
 import type { Runtime } from '../runtime/runtime.ts';
 import { LogStream } from './log-stream.ts';
 import { Monitor, type Monitored, type MonitorPorts } from './monitor.ts';
@@ -10,6 +11,7 @@ const LOOK = 2000;
 const LAST_LOOK = 500;
 
 export interface MonitorsParts extends MonitorPorts {
+  gateway: MonitorPorts['gateway'] & Pick<Gateway, 'traffics'>;
   runtime: MonitorPorts['runtime'] & Pick<Runtime, 'onExit' | 'list'>;
   /** Those there are now: a reload adds and removes some. */
   services: () => Monitored[];
@@ -69,7 +71,10 @@ export class Monitors {
     const { signal } = this.stopping;
     while (!signal.aborted) {
       this.refresh();
-      await Promise.all([...this.monitors.values()].map((monitor) => monitor.remember()));
+      // Of all at once: the gateway reads the counters of every service for each answer.
+      const traffics = await this.parts.gateway.traffics().catch(() => []);
+      const of = new Map(traffics.map((traffic) => [traffic.service, traffic]));
+      await Promise.all([...this.monitors].map(([name, monitor]) => monitor.remember(of.get(name) ?? null)));
       await this.parts.clock.sleep(LOOK, signal);
     }
   }

@@ -143,15 +143,17 @@ export type Run = Pick<Deployment, 'release' | 'image' | 'digest'>;
  * was rolled back itself is none of it.
  */
 export function previousRun(record: ServiceRecord): Run | null {
-  const kept = record.flips.filter(({ deployment }) => deployment === null || !wasRolledBack(record, deployment));
-  const runs = kept.map((flip) => runOf(record, flip)).filter((run) => run !== null);
-  const present = runs.at(-1);
-  return runs.findLast((run) => run.release !== present?.release || run.digest !== present.digest) ?? null;
-}
-
-/** Both flips of such a deployment, there and back, are left out: what served before it serves again. */
-function wasRolledBack(record: ServiceRecord, id: string): boolean {
-  return record.deployments.some((one) => one.id === id && one.phase === 'rolled-back');
+  // Both flips of such a deployment, there and back, are left out: what served before it serves again.
+  const rolledBack = new Set(record.deployments.filter(({ phase }) => phase === 'rolled-back').map(({ id }) => id));
+  let present: Run | null = null;
+  for (const flip of record.flips.toReversed()) {
+    if (flip.deployment !== null && rolledBack.has(flip.deployment)) continue;
+    const run = runOf(record, flip);
+    if (run === null) continue;
+    present ??= run;
+    if (run.release !== present.release || run.digest !== present.digest) return run;
+  }
+  return null;
 }
 
 function runOf(record: ServiceRecord, { to, release, at }: Written<Flipped>): Run | null {

@@ -57,6 +57,10 @@ beforeEach(async () => {
   runtime.onExit((replica) => monitor.ended(replica));
 });
 
+async function remember(): Promise<void> {
+  await monitor.remember(await gateway.traffic('backend'));
+}
+
 async function serve(...slots: number[]): Promise<Replica[]> {
   const replicas = [];
   for (const slot of slots) replicas.push(await start(slot));
@@ -74,9 +78,9 @@ async function start(slot = 1): Promise<Replica> {
 async function dieAndComeBack(replica: Replica): Promise<Replica> {
   runtime.output(replica.id, ['fault: no hunter22']);
   runtime.crash(replica.id);
-  await monitor.remember();
+  await remember();
   await runtime.stop(replica, { signal: 'SIGTERM', timeout: 0 });
-  await monitor.remember();
+  await remember();
   return start(replica.slot);
 }
 
@@ -100,7 +104,7 @@ describe('a report', () => {
     runtime.use(replica!.id, { cpu: 0.5, memory: 1000 });
     runtime.output(replica!.id, ['ERROR hunter22', 'fine']);
     for (let n = 0; n < 5; n++) {
-      await monitor.remember();
+      await remember();
       clock.advance(2000);
     }
     const { colors, active, verdict } = await report();
@@ -196,7 +200,7 @@ describe('the health of a replica', () => {
 describe('restarts', () => {
   test('are counted over the lives of a slot, with how the one before ended and its last words', async () => {
     let [replica] = await serve(1);
-    await monitor.remember();
+    await remember();
     for (let n = 0; n < 3; n++) replica = await dieAndComeBack(replica!);
     const { colors, verdict } = await report();
     expect(colors[0]?.replicas[0]?.restarts).toEqual({
@@ -206,7 +210,7 @@ describe('restarts', () => {
     });
     expect(verdict).toMatchObject({ state: 'unhealthy', reason: 'crash-loop' });
     for (let n = 0; n < 160; n++) {
-      await monitor.remember();
+      await remember();
       clock.advance(2000);
     }
     const later = await report();
@@ -223,7 +227,7 @@ describe('restarts', () => {
   test('begin anew with another deployment in the slot', async () => {
     const [replica] = await serve(1);
     await dieAndComeBack(replica!);
-    await monitor.remember();
+    await remember();
     const [present] = await runtime.list();
     await runtime.stop(present!, { signal: 'SIGTERM', timeout: 0 });
     await runtime.start(await makeSpec({ deployment: 'd2' }));
@@ -263,7 +267,7 @@ describe('the verdict', () => {
 
   test('errors in nginx convict what serves', async () => {
     await serve(1);
-    await monitor.remember();
+    await remember();
     gateway.finish('backend', 100, { failed: 30 });
     expect((await report()).verdict).toMatchObject({ state: 'unhealthy', reason: 'error-rate' });
   });
