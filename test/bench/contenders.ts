@@ -15,6 +15,8 @@ export const OTHERS = 1;
 export interface Contender {
   name: string;
   port: number;
+  /** That every request to it needs. */
+  headers?: Record<string, string>;
   /** Its processes now. */
   pids(): number[];
   stop(): Promise<void>;

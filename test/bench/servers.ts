@@ -80,8 +80,9 @@ export class Backend {
     const folder = await temporaryFolder();
     const port = await freePort();
     await writeBackend(folder);
-    const command = backendCommand(folder, port);
-    const server = await Server.start(core === undefined ? command : pinned(core, command), port);
+    const command = backendCommand(folder);
+    const env = { ...process.env, PORT: String(port) };
+    const server = await Server.start(core === undefined ? command : pinned(core, command), port, { env });
     return new Backend(folder, port, server);
   }
 
@@ -95,24 +96,26 @@ export class Backend {
   }
 }
 
-export async function writeBackend(folder: string): Promise<void> {
+/** `small`: one process of a few MB, for hundreds of them. */
+export async function writeBackend(folder: string, { small = false } = {}): Promise<void> {
   await mkdir(join(folder, 'files'), { recursive: true });
   await writeFile(join(folder, 'files/large'), 'y'.repeat(100 * 1024));
   await writeFile(join(folder, 'files/small'), SMALL);
-  await writeFile(join(folder, 'backend.conf'), backendConf(folder));
+  await writeFile(join(folder, 'backend.conf'), backendConf(folder, small));
 }
 
-export function backendCommand(folder: string, port: number | string): string[] {
-  const global = `daemon off; env PORT; pid ${folder}/${port}.pid;`;
-  // nginx has no variables in `listen`: the port is put in by the shell that becomes nginx.
-  const script = `sed "s/@PORT@/${port}/" ${folder}/backend.conf > ${folder}/${port}.conf && exec "$@" -c ${folder}/${port}.conf`;
-  const nginx = [...nginxHome().command, '-p', `${folder}/`, '-e', `${folder}/error.log`, '-g', global];
-  return ['sh', '-c', script, 'sh', ...nginx];
+/** Listens on $PORT, as Turnout's replicas do. nginx has no variables in `listen`: the shell that becomes nginx puts it in. */
+export function backendCommand(folder: string): string[] {
+  const own = `${folder}/$PORT`;
+  const script = `sed "s/@PORT@/$PORT/; s/@COLOR@/$TURNOUT_COLOR/" ${folder}/backend.conf > ${own}.conf && exec "$@" -c ${own}.conf -g "daemon off; pid ${own}.pid;"`;
+  return ['sh', '-c', script, 'sh', ...nginxHome().command, '-p', `${folder}/`, '-e', `${folder}/error.log`];
 }
 
-function backendConf(folder: string): string {
+function backendConf(folder: string, small: boolean): string {
   return `worker_processes 1;
-events { worker_connections 16384; }
+${small ? 'master_process off;' : ''}
+${process.getuid?.() === 0 ? 'user root;' : ''}
+events { worker_connections ${small ? 512 : 16384}; }
 http {
 ${temporaryPaths(folder)}
     access_log off;
@@ -123,6 +126,7 @@ ${temporaryPaths(folder)}
     server {
         listen 127.0.0.1:@PORT@ backlog=4096;
         root ${folder}/files;
+        add_header X-Color '@COLOR@';
         location / { return 200 '${SMALL}'; }
         location = /health { return 200; }
         location = /large { }

@@ -21,7 +21,7 @@ export interface Figures {
 /** One run of wrk on the other core; rejects when any answer was not a 2xx or a connection failed. */
 export async function measure(wrk: string[], contender: Contender, scenario: Scenario, seconds: number): Promise<Figures> {
   const { connections, path, headers = {} } = scenario;
-  const flags = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
+  const flags = Object.entries({ ...contender.headers, ...headers }).flatMap(([name, value]) => ['-H', `${name}: ${value}`]);
   const url = `http://127.0.0.1:${contender.port}${path}`;
   const [program, ...args] = pinned(OTHERS, [...wrk, '-t1', `-c${connections}`, `-d${seconds}s`, ...flags, url]);
   const pids = contender.pids();

@@ -56,6 +56,22 @@ describe('ProcessRuntime, stopping', () => {
     expect(await bench.runtime.list()).toEqual([next]);
   });
 
+  test('one that has ended a moment ago leaves its place at once, and is soon told of as dead', async () => {
+    const first = await bench.startReady();
+    await bench.runtime.list();
+    const pid = await bench.pid(first);
+    process.kill(pid, 'SIGKILL');
+    // Without a turn of the event loop, in which the end might be told.
+    while (isRunning(pid));
+    const second = await bench.startReady({ deployment: 'd2' });
+    expect(await bench.runtime.list()).toEqual([second]);
+    process.kill(await bench.pid(second), 'SIGKILL');
+    const dead = await eventually('the list tells of it', async () => (await bench.runtime.list()).find(({ alive }) => !alive));
+    expect(dead).toEqual({ ...second, alive: false, exit: { code: null, signal: 'SIGKILL' } });
+    await eventually('and so does the watch', () => ended.some(({ id }) => id === second.id));
+    expect(await bench.runtime.list()).toEqual([dead]);
+  });
+
   test('the signal is the one that was asked for', async () => {
     const replica = await bench.startReady();
     await bench.runtime.stop(replica, { signal: 'SIGINT', timeout: 5000 });

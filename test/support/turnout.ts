@@ -15,7 +15,7 @@ export const ROOT = join(import.meta.dirname, '../..');
 const BIN = join(ROOT, 'build/turnout.js');
 export const BACKEND = join(ROOT, 'examples/backend/server.js');
 
-/** Ports for slots of one test. */
+/** Ports for slots of one test, unless it says how many it needs. */
 const RANGE = 16;
 
 export interface CliResult {
@@ -27,8 +27,14 @@ export interface CliResult {
 export interface TurnoutOptions {
   /** Merged over the example service; `null` leaves a key out. */
   service?: Record<string, unknown>;
+  /** In place of the one that is called `backend`; each is merged over the example service. */
+  services?: Record<string, Record<string, unknown>>;
+  /** How many ports there are for slots. Default 16. */
+  slots?: number;
   /** Merged over the top level. */
   config?: Record<string, unknown>;
+  /** nginx workers. Default 2. */
+  workers?: number;
   /** On top of the test's own environment. */
   env?: Record<string, string>;
 }
@@ -50,22 +56,17 @@ export class Turnout {
   ) {}
 
   /** Writes turnout.yaml in a folder of its own; nothing runs yet. */
-  static async create({ service = {}, config = {}, env = {} }: TurnoutOptions = {}): Promise<Turnout> {
+  static async create(options: TurnoutOptions = {}): Promise<Turnout> {
+    const { service = {}, services = { backend: service }, slots = RANGE, config = {}, workers = 2, env = {} } = options;
     const folder = await temporaryFolder();
-    const from = await freeRange(RANGE);
-    const gatewayPort = await portOutside(from);
-    const apiPort = await portOutside(from);
-    const backend = {
-      command: ['node', BACKEND],
-      health: { path: '/health', interval: '100ms' },
-      bake: { for: '0s' },
-      ...service,
-    };
+    const from = await freeRange(slots);
+    const gatewayPort = await portOutside(from, slots);
+    const apiPort = await portOutside(from, slots);
     const whole = {
-      ports: `${from}-${from + RANGE - 1}`,
-      gateway: { listen: `127.0.0.1:${gatewayPort}`, workers: 2 },
+      ports: `${from}-${from + slots - 1}`,
+      gateway: { listen: `127.0.0.1:${gatewayPort}`, workers },
       api: { listen: `127.0.0.1:${apiPort}` },
-      services: { backend: Object.fromEntries(Object.entries(backend).filter(([, value]) => value !== null)) },
+      services: Object.fromEntries(Object.entries(services).map(([name, own]) => [name, exampleService(own)])),
       ...config,
     };
     const file = join(folder, 'turnout.yaml');
@@ -167,9 +168,14 @@ export class Turnout {
   cli(verb: string, ...words: string[]): Promise<CliResult> {
     return new Promise((resolve) => {
       const args = [BIN, verb, '-f', this.file, ...words];
-      execFile(process.execPath, args, { cwd: this.folder, env: this.env }, (error, stdout, stderr) => {
-        resolve({ code: error ? Number(error.code ?? 1) : 0, stdout, stderr });
-      });
+      execFile(
+        process.execPath,
+        args,
+        { cwd: this.folder, env: this.env, maxBuffer: 64 * 1024 ** 2 },
+        (error, stdout, stderr) => {
+          resolve({ code: error ? Number(error.code ?? 1) : 0, stdout, stderr });
+        },
+      );
     });
   }
 
@@ -234,11 +240,22 @@ function asBody(body: unknown): { body?: string } {
   return { body: typeof body === 'string' ? body : JSON.stringify(body) };
 }
 
+/** The example service with these keys in place of its own. */
+function exampleService(own: Record<string, unknown>): Record<string, unknown> {
+  const whole = {
+    command: ['node', BACKEND],
+    health: { path: '/health', interval: '100ms' },
+    bake: { for: '0s' },
+    ...own,
+  };
+  return Object.fromEntries(Object.entries(whole).filter(([, value]) => value !== null));
+}
+
 /** A free port that is none of the slots'. */
-async function portOutside(from: number): Promise<number> {
+async function portOutside(from: number, slots: number): Promise<number> {
   for (;;) {
     const port = await freePort();
-    if (port < from || port >= from + RANGE) return port;
+    if (port < from || port >= from + slots) return port;
   }
 }
 

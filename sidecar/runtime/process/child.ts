@@ -32,6 +32,7 @@ export class OwnChild {
     });
   }
 
+  /** Looks, and so knows of an end that was not told yet. */
   get alive(): boolean {
     return this.exit === null && isAlive(this.identity);
   }

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { fstatSync, statSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
 
@@ -21,10 +21,28 @@ export interface Followed {
   options: MatchOptions;
   /** Where in the log its own output begins; only asked when one looks back. */
   from: () => Promise<number>;
-  /** False once nothing more will be written by it. */
-  isAlive: () => Promise<boolean>;
+  /** False once nothing more will be written by it. Asked at each look, so it has to be cheap. */
+  isAlive: () => boolean;
   /** Called once, when there is nothing more to follow. */
   onEnd: (follower: OutputFollower) => void;
+}
+
+/** All are looked at in one turn: to be woken for each of a hundred replicas would cost more than the looks. */
+const following = new Set<() => void>();
+let timer: NodeJS.Timeout | undefined;
+
+function follow(look: () => void): void {
+  following.add(look);
+  timer ??= setInterval(() => {
+    for (const one of following) one();
+  }, POLL).unref();
+}
+
+function unfollow(look: () => void): void {
+  following.delete(look);
+  if (following.size > 0) return;
+  clearInterval(timer);
+  timer = undefined;
 }
 
 /** Matches what is appended to a log, from its present end (or so many lines before) until the replica is dead and all it wrote has been read. */
@@ -40,8 +58,8 @@ export class OutputFollower implements OutputMatches {
   #back: number;
   /** Where another replica's output begins. */
   #limit = Number.POSITIVE_INFINITY;
-  #timer: NodeJS.Timeout | undefined;
-  #polling = false;
+  readonly #look = () => this.#lookForMore();
+  #reading = false;
   #ended = false;
 
   constructor(followed: Followed) {
@@ -51,8 +69,9 @@ export class OutputFollower implements OutputMatches {
     this.#lines = new LineSplitter((line) => this.#matches.add(line));
     this.#back = followed.options.back ?? 0;
     this.#position = statSync(this.path, { throwIfNoEntry: false })?.size ?? 0;
+    follow(this.#look);
     // What is there already need not wait.
-    this.#schedule(this.#back > 0 ? 0 : POLL);
+    if (this.#back > 0) setImmediate(this.#look);
   }
 
   get count(): number {
@@ -71,8 +90,8 @@ export class OutputFollower implements OutputMatches {
     if (this.#ended) return;
     this.#ended = true;
     this.#matches.end();
-    clearTimeout(this.#timer);
-    if (!this.#polling) this.#close();
+    unfollow(this.#look);
+    if (!this.#reading) this.#close();
     this.#followed.onEnd(this);
   }
 
@@ -81,14 +100,25 @@ export class OutputFollower implements OutputMatches {
     this.#limit = Math.min(this.#limit, limit);
   }
 
-  #schedule(wait = POLL): void {
-    this.#timer = setTimeout(() => void this.#poll(), wait).unref();
+  /** Without a promise or a thread as long as there is nothing new, which is nearly always. */
+  #lookForMore(): void {
+    if (this.#reading || this.#ended) return;
+    // Asked before the size: what a dead one has written is in the file by then.
+    const over = this.#limit !== Number.POSITIVE_INFINITY || !this.#followed.isAlive();
+    if (over || !this.#isAllRead()) void this.#readOn(over);
   }
 
-  async #poll(): Promise<void> {
-    this.#polling = true;
-    // Asked before reading: what a dead one has written is in the file by then.
-    const over = this.#limit !== Number.POSITIVE_INFINITY || !(await this.#followed.isAlive().catch(() => true));
+  #isAllRead(): boolean {
+    if (!this.#file || this.#back > 0) return false;
+    try {
+      return fstatSync(this.#file.fd).size === this.#position;
+    } catch {
+      return false;
+    }
+  }
+
+  async #readOn(over: boolean): Promise<void> {
+    this.#reading = true;
     await this.#read().catch(() => {
       // No such file yet, no descriptor free, a disk that fails: the next look may be luckier.
     });
@@ -96,9 +126,8 @@ export class OutputFollower implements OutputMatches {
       this.#lines.flush();
       this.end();
     }
-    this.#polling = false;
+    this.#reading = false;
     if (this.#ended) this.#close();
-    else this.#schedule();
   }
 
   async #read(): Promise<void> {

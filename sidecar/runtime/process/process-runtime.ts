@@ -20,6 +20,9 @@ import { newId, Spawner } from './spawner.ts';
 import { sweep } from './sweep.ts';
 import { ProcessTree } from './tree.ts';
 
+/** Milliseconds between two looks at a process that is followed and nobody's child here. */
+const SELDOM = 900;
+
 const AT_ONCE: StopOptions = { signal: 'SIGKILL', timeout: 0 };
 
 /** Replicas as processes on this machine. They outlive the sidecar; the next one finds them by record, else by mark. */
@@ -56,7 +59,7 @@ export class ProcessRuntime implements Runtime {
   async list(service?: string): Promise<Replica[]> {
     await this.#adopt();
     const records = await this.#records.all(service);
-    return Promise.all(records.map((record) => this.#look(record)));
+    return records.map((record) => this.#told(record));
   }
 
   async start(spec: ReplicaSpec): Promise<Replica> {
@@ -108,16 +111,14 @@ export class ProcessRuntime implements Runtime {
   matchOutput(replica: Replica, pattern: RegExp, options: MatchOptions = {}): OutputMatches {
     // Asked for at once: a stop takes the record away.
     const leader = this.#leader(replica);
+    const child = this.#children.get(replica.id);
     const from = options.back ? this.#logBegin(replica).catch(() => 0) : Promise.resolve(0);
     const follower = new OutputFollower({
       path: logPath(this.#state, replica),
       pattern,
       options,
       from: () => from,
-      isAlive: async () => {
-        const known = await leader;
-        return known !== null && isAlive(known);
-      },
+      isAlive: child ? () => child.exit === null : seldom(leader),
       onEnd: (one) => this.#followers.delete(one),
     });
     this.#followers.add(follower);
@@ -205,14 +206,21 @@ export class ProcessRuntime implements Runtime {
 
   async #findEarlier(): Promise<void> {
     await adoptStrays(this.#state, this.#records);
-    for (const record of await this.#records.all()) await this.#look(record);
+    for (const record of await this.#records.all()) this.#told(record);
   }
 
+  /** For whoever acts on it: knows also of an end that is about to be told. */
   async #look(record: ReplicaRecord): Promise<Replica> {
     const child = this.#children.get(record.id);
-    const alive = child ? child.alive : isAlive(record.process);
     // Dead and not yet reaped: how it ended will be told within this turn.
-    if (child && !alive) await child.exited;
+    if (child && !child.alive) await child.exited;
+    return this.#told(record);
+  }
+
+  /** For every tick: of children by what was told, since their end will be; of others by a look. */
+  #told(record: ReplicaRecord): Replica {
+    const child = this.#children.get(record.id);
+    const alive = child ? child.exit === null : isAlive(record.process);
     const replica = toReplica(record, alive, alive ? null : (child?.exit ?? record.exit));
     if (!child && alive) this.#watch.follow(replica, record.process);
     return replica;
@@ -246,4 +254,25 @@ export class ProcessRuntime implements Runtime {
     const child = this.#children.get(id);
     return new ProcessTree(child?.identity ?? record?.process ?? null, markOf(this.#state, id), child?.survivors);
   }
+}
+
+/** Whether a process lives, by a look now and then. True until it is known which. */
+function seldom(leader: Promise<ProcessIdentity | null>): () => boolean {
+  let known: ProcessIdentity | null = null;
+  let alive = true;
+  let lookedAt = Number.NEGATIVE_INFINITY;
+  leader.then(
+    (process) => {
+      known = process;
+    },
+    () => {},
+  );
+  return () => {
+    const now = performance.now();
+    if (known && alive && now - lookedAt >= SELDOM) {
+      lookedAt = now;
+      alive = isAlive(known);
+    }
+    return alive;
+  };
 }

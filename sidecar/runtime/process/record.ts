@@ -5,6 +5,7 @@ import { z } from 'zod';
 
 import { TurnoutError } from '../../errors.ts';
 import type { Replica, Slot } from '../runtime.ts';
+import { Unchanged } from './unchanged.ts';
 
 const schema = z.object({
   schema: z.literal(1),
@@ -37,23 +38,27 @@ export class ReplicaRecords {
   readonly #folder: string;
   /** Those of adopted replicas that could not be written, by path. */
   readonly #unwritten = new Map<string, ReplicaRecord>();
+  /** Slot 2 before slot 10. */
+  readonly #paths: Unchanged<string[]>;
+  readonly #read: Unchanged<ReplicaRecord | null>;
 
-  constructor(state: string) {
+  /** `now` in milliseconds since 1970, for tests. */
+  constructor(state: string, now: () => number = Date.now) {
     this.#folder = join(state, 'replicas');
+    this.#paths = new Unchanged(listRecords, now);
+    this.#read = new Unchanged(readRecord, now);
   }
 
+  /** Cheap enough for every tick: what has not changed since is not read again. Not to be modified by the caller. */
   async all(service?: string): Promise<ReplicaRecord[]> {
     const services = service === undefined ? await list(this.#folder) : [service];
-    const paths = new Set<string>();
-    for (const name of services) {
-      for (const file of await list(join(this.#folder, name))) {
-        if (FILE.test(file)) paths.add(join(this.#folder, name, file));
-      }
+    const found = await Promise.all(services.map((name) => this.#paths.get(join(this.#folder, name))));
+    const unwritten = [...this.#unwritten].filter(([, record]) => service === undefined || record.service === service);
+    let paths = found.flat();
+    if (services.length > 1 || unwritten.length > 0) {
+      paths = [...new Set([...paths, ...unwritten.map(([path]) => path)])].sort(byNumber);
     }
-    for (const [path, record] of this.#unwritten) {
-      if (service === undefined || record.service === service) paths.add(path);
-    }
-    const records = await Promise.all([...paths].sort(byNumber).map((path) => this.#read(path)));
+    const records = await Promise.all(paths.map((path) => this.#recordAt(path)));
     return records.filter((record) => record !== null);
   }
 
@@ -63,7 +68,7 @@ export class ReplicaRecords {
 
   /** Null also for a torn one: its process, if it runs, is found by its mark. */
   async read(slot: Slot): Promise<ReplicaRecord | null> {
-    return this.#read(this.#path(slot));
+    return this.#recordAt(this.#path(slot));
   }
 
   async write(record: ReplicaRecord): Promise<void> {
@@ -93,25 +98,31 @@ export class ReplicaRecords {
     return join(this.#folder, service, `${color}-${slot}.json`);
   }
 
-  async #read(path: string): Promise<ReplicaRecord | null> {
-    const unwritten = this.#unwritten.get(path);
-    if (unwritten) return unwritten;
-    let text: string;
-    try {
-      text = await readFile(path, 'utf8');
-    } catch (error) {
-      if (isMissing(error)) return null;
-      throw unreadable(path, error);
-    }
-    try {
-      return schema.parse(JSON.parse(text));
-    } catch {
-      return null;
-    }
+  async #recordAt(path: string): Promise<ReplicaRecord | null> {
+    return this.#unwritten.get(path) ?? this.#read.get(path);
   }
 }
 
-/** Slot 2 before slot 10. */
+async function readRecord(path: string): Promise<ReplicaRecord | null> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw unreadable(path, error);
+  }
+  try {
+    return schema.parse(JSON.parse(text));
+  } catch {
+    return null;
+  }
+}
+
+async function listRecords(folder: string): Promise<string[]> {
+  const names = (await list(folder)).filter((file) => FILE.test(file));
+  return names.map((file) => join(folder, file)).sort(byNumber);
+}
+
 function byNumber(one: string, other: string): number {
   return one.localeCompare(other, 'en', { numeric: true });
 }
