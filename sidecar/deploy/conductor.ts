@@ -16,7 +16,7 @@ import { type ServiceView, viewOf } from './view.ts';
 
 /** Milliseconds between two looks at the world: while something is under way, and while nothing is. */
 const BUSY_TICK = 100;
-const IDLE_TICK = 500;
+const IDLE_TICK = 750;
 
 export interface ConductorParts {
   config: ServiceConfig;

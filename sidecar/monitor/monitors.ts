@@ -6,7 +6,7 @@ import { LogStream } from './log-stream.ts';
 import { Monitor, type Monitored, type MonitorPorts } from './monitor.ts';
 
 /** Milliseconds between two looks that are remembered. */
-const LOOK = 2000;
+const LOOK = 4000;
 /** Milliseconds that a look may still take when the sidecar ends. */
 const LAST_LOOK = 500;
 

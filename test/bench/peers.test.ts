@@ -9,7 +9,7 @@ import { type Figures, measure, type Scenario } from './wrk.ts';
 
 /** How many pairs of Turnout with each of the others, in turns. */
 const ROUNDS = Number(process.env.TURNOUT_BENCH_ROUNDS ?? 11);
-const SECONDS = 2;
+const SECONDS = 1;
 
 const SCENARIOS: Scenario[] = [
   { name: '64 connections, kept alive, 1 kB', connections: 64, path: '/' },

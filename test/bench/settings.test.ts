@@ -10,7 +10,7 @@ import { measure, type Scenario } from './wrk.ts';
 
 /** How many pairs of a setting with the one that Turnout has. */
 const ROUNDS = Number(process.env.TURNOUT_BENCH_ROUNDS ?? 11);
-const SECONDS = 2;
+const SECONDS = 1;
 
 const SCENARIOS: Scenario[] = [
   { name: '64 connections, 1 kB', connections: 64, path: '/' },
