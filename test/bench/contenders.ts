@@ -26,20 +26,21 @@ export interface Contender {
 const KEEPALIVE = 1024;
 
 /**
- * Turnout whole, as a user runs it: sidecar, gateway with one worker, and the application as its replica. The others proxy to
+ * Turnout whole, as a user runs it: sidecar, gateway (default: with one worker), and the application as its replica. The others proxy to
  * that same replica.
  */
-export async function startTurnout(): Promise<{ turnout: Turnout; contender: Contender; backend: string }> {
+export async function startTurnout({ workers = 1 } = {}): Promise<{ turnout: Turnout; contender: Contender; backend: string }> {
   const folder = await temporaryFolder();
   await writeBackend(folder);
   const turnout = await Turnout.create({
     service: { command: backendCommand(folder), keepalive: { connections: KEEPALIVE } },
-    workers: 1,
+    workers,
   });
   await turnout.up();
   await turnout.untilLive();
   pin(OTHERS, family(turnout.child?.pid as number));
-  pin(MEASURED, family(turnout.masterPid()));
+  // More than one has all cores, as without a benchmark.
+  if (workers === 1) pin(MEASURED, family(turnout.masterPid()));
   const replica = (await turnout.view()).colors.blue.replicas[0];
   const contender = {
     name: 'Turnout',

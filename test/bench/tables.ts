@@ -32,15 +32,16 @@ export const tables = {
       `1,602 upstream blocks instead of 6, for the service in the middle: ${ratio(manyUpstreams.cpu)}; ${manyUpstreams.throughput.median.toFixed(2)}.`,
     ].join('\n\n');
   },
-  flip: ({ flips, reloads, flip, reload, stale }: Flipped): string =>
+  flip: ({ flips, reloads, loads, stale }: Flipped): string =>
     [
       table(
-        ['one worker under full load', 'p50', 'p99', 'max'],
-        [
-          [`flip, ${flips} times`, ...latencies(flip)],
-          [`\`nginx -s reload\`, ${reloads} times`, ...latencies(reload)],
-          ['reload / flip', ...(['p50', 'p99', 'max'] as const).map((name) => `${(reload[name] / flip[name]).toFixed(0)} x`)],
-        ],
+        ['under full load', 'p50', 'p99', 'max'],
+        loads.flatMap(({ workers, flip, request, reload }) => [
+          [`flip, ${flips} times, workers: ${workers}`, ...latencies(flip)],
+          [`any request meanwhile, workers: ${workers}`, ...latencies(request)],
+          [`\`nginx -s reload\`, ${reloads} times, workers: ${workers}`, ...latencies(reload)],
+          ['reload / flip', ...(['p50', 'p99', 'max'] as const).map((name) => `${(reload[name] / flip[name]).toFixed(1)} x`)],
+        ]),
       ),
       `Of the requests sent right after each flip was acknowledged, ${stale} were answered by the old color.`,
     ].join('\n\n'),
