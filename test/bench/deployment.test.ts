@@ -1,4 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
+import { eventually } from '../support/processes.ts';
 import { Turnout } from '../support/turnout.ts';
 import { assertQuiet } from './cpu.ts';
 import { keep } from './results.ts';
@@ -24,7 +25,11 @@ afterEach(async () => {
 test('a whole deployment by phase', async () => {
   await assertQuiet();
   turnout = await Turnout.start({ service: { keep: '0s' } });
-  for (let i = 0; i < DEPLOYMENTS; i++) expect((await turnout.cli('deploy', '--release', `v${i + 2}`)).code).toBe(0);
+  for (let i = 0; i < DEPLOYMENTS; i++) {
+    expect((await turnout.cli('deploy', '--release', `v${i + 2}`)).code).toBe(0);
+    // The next one would wait until the color that it goes to has been drained.
+    await eventually('the old color is gone', async () => (await turnout.deployments())[0]?.receipt?.retired != null);
+  }
   const deployments = (await turnout.deployments()).slice(0, DEPLOYMENTS);
   const phases = deployments.map(({ steps }) =>
     steps
