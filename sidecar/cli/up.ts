@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8';
 import type { Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { TurnoutError } from '../errors.ts';
@@ -14,8 +15,15 @@ const DEFAULT_MODULE = '/usr/lib/nginx/modules/ngx_http_js_module.so';
 /** npm passes a Ctrl-C on that the terminal has sent already: only one that comes later than this forces. */
 const TWICE = 1000;
 
+/**
+ * For a process that lives for months and has little to do: V8 lets its heap grow for speed, here by some 50 MB in a hundred
+ * deployments. Young objects keep the space that they begin with, and the old ones' grows by a fifth at a time.
+ */
+const SMALL_HEAP = ['--semi-space-growth-factor=1', '--heap-growing-percent=20'];
+
 /** Gateway and sidecar in the foreground, until a signal. */
 export async function up(options: Common): Promise<number> {
+  for (const flag of SMALL_HEAP) setFlagsFromString(flag);
   const config = await loadConfig(configFile(options), process.env);
   // Who reads the log may go away, a terminal too; what runs must not.
   for (const out of [process.stdout, process.stderr]) {

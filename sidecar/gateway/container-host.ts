@@ -8,7 +8,7 @@ import { configuration } from './installed.ts';
 import { knock } from './knock.ts';
 
 /** Milliseconds between two knocks at the control socket, and how many in a row without an answer mean stuck. */
-const KNOCK = 1000;
+const KNOCK = 1500;
 const STUCK = 3;
 /** Milliseconds in which the workers of a new configuration have started. */
 const RELOAD = 5000;

@@ -15,7 +15,7 @@ import { listenAddress } from './render.ts';
 /** Milliseconds between two looks at the master process: a killed gateway is back within a second. */
 const LOOK = 250;
 /** Milliseconds between two knocks at the control socket, and how many in a row without an answer mean stuck. */
-const KNOCK = 1000;
+const KNOCK = 1500;
 const STUCK = 3;
 /** Milliseconds that requests in flight get when the gateway is stopped. */
 const QUIT = 10_000;

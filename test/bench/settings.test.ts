@@ -25,7 +25,6 @@ const SETTINGS: Record<string, Edit> = {
   'keepalive 128 to the application': ['rendered/upstreams.conf', /keepalive 32;/g, 'keepalive 128;'],
   'keepalive 1024 to the application': ['rendered/upstreams.conf', /keepalive 32;/g, 'keepalive 1024;'],
   'listen reuseport': ['rendered/servers.conf', / default_server;/, ' default_server reuseport;'],
-  'proxy_buffers 16 16k': ['turnout/proxy.conf', /$/, 'proxy_buffer_size 16k; proxy_buffers 16 16k;'],
 };
 
 /** So many services have 1,602 upstream blocks; the one in the middle is measured. */
