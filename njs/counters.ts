@@ -29,8 +29,8 @@ export function readTraffics(services: string[]): Traffic[] {
   zone.items(ALL).forEach((item) => {
     const key = item[0] as string;
     const count = item[1] as number;
-    const parts = KEY.exec(key) as RegExpExecArray;
-    const colors = all[parts[2] as string];
+    const parts = KEY.exec(key);
+    const colors = parts && all[parts[2] as string];
     if (!colors) return;
     const pid = parts[1] as string;
     const traffic = colors[parts[3] as Color];
