@@ -5,7 +5,7 @@ const bench = process.env.TURNOUT_BENCH === '1';
 // More stories for the model where there is time for them.
 if (long) process.env.TURNOUT_MODEL_RUNS ??= '2000';
 
-/** Measurements: `npm run bench` takes all of them, which is hours; nothing else may run beside them. */
+/** Measurements: `npm run bench` takes all of them, about an hour; nothing else may run beside them. */
 const measurements = {
   test: {
     name: 'bench',

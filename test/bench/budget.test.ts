@@ -21,7 +21,7 @@ interface Budget {
 
 /** What pick() may cost over an empty js_set. */
 const PICK = 16_500;
-/** Other builds of libc take other ways through memcpy; nothing of ours is as small as this. */
+/** Of the kept figures. Heap and C library move them by some hundred instructions; what pick() itself may cost has the limit above. */
 const TOLERANCE = 0.02;
 
 const kept = JSON.parse(readFileSync(FILE, 'utf8')) as Budget;

@@ -10,7 +10,7 @@ import { call } from '../support/http.ts';
 import { eventually, temporaryFolder } from '../support/processes.ts';
 import { Turnout } from '../support/turnout.ts';
 import { type Contender, MEASURED, OTHERS } from './contenders.ts';
-import { cpuTime, family, memory, pin } from './cpu.ts';
+import { assertQuiet, cpuTime, family, memory, pin } from './cpu.ts';
 import { findPeers, type Peers } from './peers.ts';
 import { keep } from './results.ts';
 import { backendCommand, writeBackend } from './servers.ts';
@@ -26,7 +26,7 @@ const IDLE = Number(process.env.TURNOUT_BENCH_IDLE ?? 60);
 const ROUNDS = Number(process.env.TURNOUT_BENCH_ROUNDS ?? 5);
 const SECONDS = 2;
 const FLIPS = 200;
-/** Milliseconds between two flips, so that they meet the sidecar's own calls, the rarest of which come every 2 s. */
+/** Milliseconds between two flips, so that they meet the sidecar's own calls, the rarest of which come every few seconds. */
 const BETWEEN_FLIPS = 25;
 /** Milliseconds after the start until nothing is left of it. */
 const SETTLED = 3000;
@@ -90,6 +90,7 @@ let folder: string;
 
 beforeAll(async () => {
   peers = await findPeers();
+  await assertQuiet();
   folder = await temporaryFolder();
   await writeBackend(folder, { small: true });
 });
