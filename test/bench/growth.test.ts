@@ -1,26 +1,34 @@
 import { once } from 'node:events';
-import { readFile, rm, stat, writeFile } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { Agent } from 'node:http';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { Written } from '../../sidecar/store/journal.ts';
 import { call } from '../support/http.ts';
-import { eventually, temporaryFolder } from '../support/processes.ts';
-import { Turnout } from '../support/turnout.ts';
+import { temporaryFolder } from '../support/processes.ts';
+import type { Turnout } from '../support/turnout.ts';
 import { type Contender, MEASURED, OTHERS } from './contenders.ts';
 import { assertQuiet, cpuTime, family, memory, pin } from './cpu.ts';
+import {
+  CONNECTIONS,
+  deploy,
+  hostOf,
+  median,
+  middle,
+  type Parts,
+  partsOf,
+  SETTLED,
+  serviceName,
+  withTurnout,
+} from './many-services.ts';
 import { findPeers, type Peers } from './peers.ts';
 import { keep } from './results.ts';
-import { backendCommand, writeBackend } from './servers.ts';
+import { writeBackend } from './servers.ts';
 import { quantile, type Spread, spread } from './statistics.ts';
 import { measure } from './wrk.ts';
 
 const SERVICES = numbers(process.env.TURNOUT_BENCH_SERVICES ?? '1 10 50 200');
 const REPLICAS = numbers(process.env.TURNOUT_BENCH_REPLICAS ?? '1 2 4 8');
-/** Finished ones, in the journal; an even number. */
-const DEPLOYMENTS = Number(process.env.TURNOUT_BENCH_DEPLOYMENTS ?? 10_000);
 /** Seconds in which nothing happens. */
 const IDLE = Number(process.env.TURNOUT_BENCH_IDLE ?? 60);
 const ROUNDS = Number(process.env.TURNOUT_BENCH_ROUNDS ?? 5);
@@ -28,21 +36,13 @@ const SECONDS = 2;
 const FLIPS = 200;
 /** Milliseconds between two flips, so that they meet the sidecar's own calls, the rarest of which come every few seconds. */
 const BETWEEN_FLIPS = 25;
-/** Milliseconds after the start until nothing is left of it. */
-const SETTLED = 3000;
-/** Milliseconds. */
-const START_LIMIT = 300_000;
-const CONNECTIONS = 64;
 /** Milliseconds: each in a bucket of its own. */
 const DURATIONS = [0, 8, 15, 30, 60, 120];
-/** How long before the next one each deployment of a made up history was; milliseconds. */
-const APART = 10 * 60_000;
 
 export interface Growth {
   idleSeconds: number;
   services: OfServices[];
   replicas: OfReplicas[];
-  history: OfHistory[];
 }
 
 interface OfServices {
@@ -59,32 +59,13 @@ interface OfServices {
   metricsMs: number;
 }
 
-/** Without the replicas, which are the user's. */
-interface Parts {
-  sidecar: number;
-  gateway: number;
-}
-
 interface OfReplicas {
   replicas: number;
   startMs: number;
   cpu: Spread;
 }
 
-interface OfHistory {
-  deployments: number;
-  /** Bytes. */
-  journal: number;
-  /** Until `turnout is up`. */
-  startMs: number;
-  memory: number;
-  /** Of the whole command. */
-  historyMs: number;
-  getHistoryMs: number;
-  getServiceMs: number;
-}
-
-const growth: Growth = { idleSeconds: IDLE, services: [], replicas: [], history: [] };
+const growth: Growth = { idleSeconds: IDLE, services: [], replicas: [] };
 let peers: Peers;
 let folder: string;
 
@@ -97,8 +78,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
-  const whole =
-    growth.services.length === SERVICES.length && growth.replicas.length === REPLICAS.length && growth.history.length === 2;
+  const whole = growth.services.length === SERVICES.length && growth.replicas.length === REPLICAS.length;
   if (whole) keep('growth', growth);
 });
 
@@ -109,7 +89,7 @@ test.each(SERVICES)('%d services with two colors of two slots', async (services)
 });
 
 test.each(REPLICAS)('%d replicas of one service', async (replicas) => {
-  const found = await withTurnout(1, replicas, async (turnout, startMs) => {
+  const found = await withTurnout({ folder, services: 1, replicas }, async (turnout, startMs) => {
     pinAll(turnout);
     return { replicas, startMs, cpu: await cpuOfRequest(turnout, serviceName(1)) };
   });
@@ -117,81 +97,12 @@ test.each(REPLICAS)('%d replicas of one service', async (replicas) => {
   growth.replicas.push(found);
 });
 
-test(`a history of ${DEPLOYMENTS.toLocaleString('en')} deployments`, async () => {
-  await withTurnout(1, 1, async (turnout) => {
-    // The last two evict what ran in their color, as each of 10,000 does; with the first release it is an even number.
-    for (const release of ['v2', 'v3', 'v4', 'v5', 'v6']) await deploy(turnout, serviceName(1), release);
-    await turnout.endSidecar('SIGTERM');
-    growth.history.push(await measureHistory(turnout));
-    await turnout.endSidecar('SIGTERM');
-    await lengthen(journalOf(turnout), DEPLOYMENTS);
-    growth.history.push(await measureHistory(turnout));
-  });
-  console.log(JSON.stringify(growth.history));
-});
-
 function numbers(text: string): number[] {
   return text.split(' ').filter(Boolean).map(Number);
 }
 
-function serviceName(number: number): string {
-  return `service-${number}`;
-}
-
-function hostOf(service: string): string {
-  return `${service}.example`;
-}
-
-/** A whole Turnout of so many services, each live, for as long as `work` takes. */
-async function withTurnout<T>(count: number, replicas: number, work: (turnout: Turnout, startMs: number) => Promise<T>) {
-  const names = Array.from({ length: count }, (_, index) => serviceName(index + 1));
-  const turnout = await Turnout.create({
-    services: Object.fromEntries(names.map((name) => [name, service(name, replicas, name === middle(count))])),
-    slots: count * replicas * 2,
-    workers: 1,
-  });
-  try {
-    return await work(turnout, await startTime(turnout, count));
-  } catch (error) {
-    console.log(turnout.diagnosis().slice(-4000));
-    throw error;
-  } finally {
-    await turnout.destroy();
-  }
-}
-
-/** Health checks as often as by default. The one that gets the load keeps as many connections as that has. */
-function service(name: string, replicas: number, loaded: boolean): Record<string, unknown> {
-  return {
-    command: backendCommand(folder),
-    route: { host: hostOf(name) },
-    health: '/health',
-    replicas,
-    maxReplicas: replicas,
-    ...(loaded ? { keepalive: { connections: CONNECTIONS } } : {}),
-  };
-}
-
-function middle(count: number): string {
-  return serviceName(Math.ceil(count / 2));
-}
-
-/** Milliseconds from the start of `turnout up` until the first release of each service is live. */
-async function startTime(turnout: Turnout, count: number): Promise<number> {
-  const begun = performance.now();
-  await turnout.up();
-  // By its log alone: whoever asks the API makes it slower.
-  const ended = (phase: string) => turnout.output.split(`"phase":"${phase}"`).length - 1;
-  const allLive = () => {
-    if (ended('failed') > 0) throw new Error('a first release has failed');
-    return ended('live') >= count;
-  };
-  await eventually(`${count} services are live`, allLive, START_LIMIT);
-  return performance.now() - begun;
-}
-
 async function measureServices(services: number): Promise<OfServices> {
-  return withTurnout(services, 2, async (turnout, startMs) => {
+  return withTurnout({ folder, services, replicas: 2 }, async (turnout, startMs) => {
     const loaded = middle(services);
     pinAll(turnout);
     await visitAll(turnout, services);
@@ -204,10 +115,6 @@ async function measureServices(services: number): Promise<OfServices> {
     await deploy(turnout, loaded, 'v2');
     return { services, startMs, memory: used, idle, cpu, flip: await flipLatency(turnout, loaded), metricsMs };
   });
-}
-
-function partsOf(turnout: Turnout): { sidecar: number[]; gateway: number[] } {
-  return { sidecar: [turnout.child?.pid as number], gateway: family(turnout.masterPid()) };
 }
 
 /** Replicas are the sidecar's children, the gateway is not. */
@@ -257,11 +164,6 @@ async function cpuOfRequest(turnout: Turnout, loaded: string): Promise<Spread> {
   return spread(used);
 }
 
-async function deploy(turnout: Turnout, name: string, release: string): Promise<void> {
-  const { code, stderr } = await turnout.cli('deploy', name, '--release', release);
-  expect(code, stderr).toBe(0);
-}
-
 /** There and back on one connection, by the gateway's control API. */
 async function flipLatency(turnout: Turnout, name: string): Promise<OfServices['flip']> {
   const agent = new Agent({ keepAlive: true, maxSockets: 1 });
@@ -277,62 +179,4 @@ async function flipLatency(turnout: Turnout, name: string): Promise<OfServices['
   }
   agent.destroy();
   return { p50: quantile(times, 0.5), p99: quantile(times, 0.99), max: Math.max(...times) };
-}
-
-/** Milliseconds that it takes to be answered. */
-async function median(ask: () => Promise<{ status: number; body: string } | { code: number; stderr: string }>): Promise<number> {
-  const times: number[] = [];
-  for (let round = 0; round < 5; round++) {
-    const begun = performance.now();
-    const answer = await ask();
-    times.push(performance.now() - begun);
-    if ('status' in answer) expect(answer.status, answer.body.slice(0, 300)).toBe(200);
-    else expect(answer.code, answer.stderr).toBe(0);
-  }
-  return spread(times).median;
-}
-
-function journalOf(turnout: Turnout): string {
-  return join(turnout.state, 'journal.jsonl');
-}
-
-/** Starts it on the state folder as it is. */
-async function measureHistory(turnout: Turnout): Promise<OfHistory> {
-  const name = serviceName(1);
-  const begun = performance.now();
-  await turnout.up();
-  const startMs = performance.now() - begun;
-  await sleep(SETTLED);
-  const { history } = JSON.parse((await turnout.api('GET', `/v1/services/${name}/history`)).body) as { history: unknown[] };
-  return {
-    deployments: history.length,
-    journal: (await stat(journalOf(turnout))).size,
-    startMs,
-    memory: memory(partsOf(turnout).sidecar),
-    historyMs: await median(() => turnout.cli('history', name, '--json')),
-    getHistoryMs: await median(() => turnout.api('GET', `/v1/services/${name}/history`)),
-    getServiceMs: await median(() => turnout.api('GET', `/v1/services/${name}`)),
-  };
-}
-
-/** The sidecar's own lines of its last two deployments, there and back, put in so often before them that it comes to so many. */
-async function lengthen(journal: string, deployments: number): Promise<void> {
-  const lines = (await readFile(journal, 'utf8')).trimEnd().split('\n');
-  const accepted = lines.flatMap((line, index) => (line.includes('"kind":"accepted"') ? [index] : []));
-  const pair = accepted.slice(-2).map((index) => (JSON.parse(lines[index] as string) as { deployment: string }).deployment);
-  const begin = accepted.at(-2) as number;
-  const times = (deployments - accepted.length) / 2;
-  const copies = Array.from({ length: times }, (_, copy) => lines.slice(begin).map((line) => renamed(line, pair, `-${copy}`)));
-  const all = [lines.slice(0, begin), ...copies, lines.slice(begin)];
-  const dated = all.flatMap((some, index) => some.map((line) => shifted(line, (index - all.length + 1) * APART * 2)));
-  await writeFile(journal, `${dated.map((line, index) => JSON.stringify({ ...line, seq: index + 1 })).join('\n')}\n`);
-}
-
-function renamed(line: string, ids: string[], ending: string): string {
-  return ids.reduce((text, id) => text.replaceAll(id, `${id}${ending}`), line);
-}
-
-function shifted(line: string, ms: number): Written {
-  const written = JSON.parse(line) as Written;
-  return { ...written, at: new Date(Date.parse(written.at) + ms).toISOString() };
 }

@@ -2,6 +2,7 @@ import type { Deployed } from './deployment.test.ts';
 import type { Flipped, Latency } from './flip.test.ts';
 import type { Growth } from './growth.test.ts';
 import type { Held } from './held.test.ts';
+import type { History } from './history.test.ts';
 import type { Idle } from './idle.test.ts';
 import type { Compared, Peered } from './peers.test.ts';
 import type { Settings } from './settings.test.ts';
@@ -82,15 +83,14 @@ export const tables = {
         ['memory of the gateway', megabytes(memory.gateway), ''],
       ],
     ),
-  growth: ({ idleSeconds, services, replicas, history }: Growth): string =>
+  growth: ({ idleSeconds, services, replicas }: Growth): string =>
     [
       `**Services**, each with two colors of two slots and a replica in each slot of one color; at rest for ${idleSeconds} s; one worker of nginx.`,
       servicesTable(services),
       '**Replicas** of one service.',
       replicasTable(replicas),
-      '**History** of one service.',
-      historyTable(history),
     ].join('\n\n'),
+  history: ({ rows }: History): string => historyTable(rows),
 };
 
 /** Of one scenario. */
@@ -145,7 +145,7 @@ function replicasTable(rows: Growth['replicas']): string {
   );
 }
 
-function historyTable(rows: Growth['history']): string {
+function historyTable(rows: History['rows']): string {
   const head = [
     'deployments',
     'journal',

@@ -16,12 +16,10 @@ import { OutputFollower } from './output-follower.ts';
 import type { ReplicaRecord } from './record.ts';
 import { ReplicaRecords, toReplica } from './record.ts';
 import { ResourceMeter } from './resource-meter.ts';
+import { seldom } from './seldom.ts';
 import { newId, Spawner } from './spawner.ts';
 import { sweep } from './sweep.ts';
 import { ProcessTree } from './tree.ts';
-
-/** Milliseconds between two looks at a process that is followed and nobody's child here. */
-const SELDOM = 900;
 
 const AT_ONCE: StopOptions = { signal: 'SIGKILL', timeout: 0 };
 
@@ -254,25 +252,4 @@ export class ProcessRuntime implements Runtime {
     const child = this.#children.get(id);
     return new ProcessTree(child?.identity ?? record?.process ?? null, markOf(this.#state, id), child?.survivors);
   }
-}
-
-/** Whether a process lives, by a look now and then. True until it is known which. */
-function seldom(leader: Promise<ProcessIdentity | null>): () => boolean {
-  let known: ProcessIdentity | null = null;
-  let alive = true;
-  let lookedAt = Number.NEGATIVE_INFINITY;
-  leader.then(
-    (process) => {
-      known = process;
-    },
-    () => {},
-  );
-  return () => {
-    const now = performance.now();
-    if (known && alive && now - lookedAt >= SELDOM) {
-      lookedAt = now;
-      alive = isAlive(known);
-    }
-    return alive;
-  };
 }
