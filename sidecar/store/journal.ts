@@ -41,7 +41,7 @@ export class Journal {
     return { journal: new Journal(path, file, events.at(-1)?.seq ?? 0), events, torn };
   }
 
-  /** One at a time, in the order of the calls. Rejects with `disk-unusable` when the line is not safely on disk. */
+  /** One at a time, in the order of the calls; resolves to what `open` would read. Rejects with `disk-unusable` when the line is not safely on disk. */
   append(event: JournalEvent, at: Date): Promise<Written> {
     const turn = this.last.then(() => this.write(event, at));
     this.last = turn.catch(() => undefined);
@@ -73,10 +73,11 @@ export class Journal {
     this.appended++;
     crashIf(`${this.appended}.before`);
     const line: Written = { v: SCHEMA, seq: this.seq + 1, at: at.toISOString(), ...event };
+    const text = JSON.stringify(line);
     let size: number | null = null;
     try {
       ({ size } = await this.file.stat());
-      await this.file.appendFile(`${JSON.stringify(line)}\n`);
+      await this.file.appendFile(`${text}\n`);
       await this.file.datasync();
     } catch (error) {
       // Half a line must not become the middle of the file.
@@ -85,8 +86,10 @@ export class Journal {
     }
     this.seq++;
     crashIf(`${this.appended}.after`);
-    for (const tell of [...this.listeners]) tell(line);
-    return line;
+    // What was read keeps a status class called 499 in 200 bytes; what was put together has room for 764 array elements, 6 kB.
+    const written = JSON.parse(text) as Written;
+    for (const tell of [...this.listeners]) tell(written);
+    return written;
   }
 }
 
