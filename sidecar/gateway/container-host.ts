@@ -120,7 +120,7 @@ export class ContainerHost implements GatewayHost {
   private async watchAnswers(): Promise<void> {
     let silent = 0;
     while (!this.stopping.signal.aborted) {
-      if (silent === 0) await this.clock.sleep(KNOCK, this.stopping.signal);
+      if (silent === 0) await this.clock.rest(KNOCK, this.stopping.signal);
       if (this.stopping.signal.aborted) return;
       silent = (await knock(this.socket, this.clock)).answer === 'silent' ? silent + 1 : 0;
       if (silent < STUCK) continue;

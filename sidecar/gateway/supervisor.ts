@@ -92,7 +92,7 @@ export class GatewaySupervisor implements GatewayHost {
   private async watchMaster(): Promise<void> {
     let failed = '';
     while (!this.stopping.signal.aborted) {
-      await this.clock.sleep(LOOK, this.stopping.signal);
+      await this.clock.rest(LOOK, this.stopping.signal);
       if (this.stopping.signal.aborted || (this.master && isAlive(this.master))) continue;
       try {
         if (failed === '') this.log.error('gateway died; starting it anew');
@@ -110,7 +110,7 @@ export class GatewaySupervisor implements GatewayHost {
   private async watchAnswers(): Promise<void> {
     let silent = 0;
     while (!this.stopping.signal.aborted) {
-      if (silent === 0) await this.clock.sleep(KNOCK, this.stopping.signal);
+      if (silent === 0) await this.clock.rest(KNOCK, this.stopping.signal);
       if (this.stopping.signal.aborted) return;
       const { answer } = await knock(join(this.folder, 'control.sock'), this.clock);
       // A dead master is the other watcher's business; a late timer proves nothing about the gateway.

@@ -58,7 +58,9 @@ export class HealthWatch {
       const changed = state !== this.health.state;
       this.health = { state, last: verdict };
       if (changed) this.onChange();
-      await this.ports.clock.sleep(everAnswered ? this.config.interval : KNOCK, this.ended.signal);
+      const { clock } = this.ports;
+      if (state === 'healthy' && !changed) await clock.rest(this.config.interval, this.ended.signal);
+      else await clock.sleep(everAnswered ? this.config.interval : KNOCK, this.ended.signal);
     }
   }
 }

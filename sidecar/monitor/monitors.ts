@@ -6,7 +6,7 @@ import { LogStream } from './log-stream.ts';
 import { Monitor, type Monitored, type MonitorPorts } from './monitor.ts';
 
 /** Milliseconds between two looks that are remembered. */
-const LOOK = 4000;
+const LOOK = 5000;
 /** Milliseconds that a look may still take when the sidecar ends. */
 const LAST_LOOK = 500;
 
@@ -75,7 +75,7 @@ export class Monitors {
       const traffics = await this.parts.gateway.traffics().catch(() => []);
       const of = new Map(traffics.map((traffic) => [traffic.service, traffic]));
       await Promise.all([...this.monitors].map(([name, monitor]) => monitor.remember(of.get(name) ?? null)));
-      await this.parts.clock.sleep(LOOK, signal);
+      await this.parts.clock.rest(LOOK, signal);
     }
   }
 

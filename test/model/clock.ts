@@ -19,6 +19,10 @@ export class VirtualClock implements Clock {
     return new Date(this.wall);
   }
 
+  rest(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.sleep(ms, signal);
+  }
+
   sleep(ms: number, signal?: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       if (signal?.aborted) return resolve();

@@ -41,6 +41,10 @@ export class FakeClock implements Clock {
     });
   }
 
+  rest(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.sleep(ms, signal);
+  }
+
   /** Both clocks go on, and whoever has slept long enough wakes. */
   advance(ms: number): void {
     this.time += ms;

@@ -2,13 +2,14 @@ import { fstatSync, statSync } from 'node:fs';
 import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
 
+import { restFrom } from '../../clock.ts';
 import { LineMatches } from '../line-matches.ts';
 import { LineSplitter } from '../line-splitter.ts';
 import type { MatchOptions, OutputMatches } from '../runtime.ts';
 import { lastLinesFrom } from './log.ts';
 
 /** Milliseconds between two looks. A poll, since fs.watch loses events and costs a watch per file. */
-const POLL = 200;
+const POLL = 250;
 /** Bytes read at most per look: a replica that floods its log must not keep the sidecar busy. */
 const FLOOD = 4 * 1024 * 1024;
 /** Bytes per read, so that the event loop gets its turn in between. */
@@ -33,15 +34,23 @@ let timer: NodeJS.Timeout | undefined;
 
 function follow(look: () => void): void {
   following.add(look);
-  timer ??= setInterval(() => {
-    for (const one of following) one();
-  }, POLL).unref();
+  timer ??= nextLook();
+}
+
+function nextLook(): NodeJS.Timeout {
+  return setTimeout(
+    () => {
+      timer = nextLook();
+      for (const one of following) one();
+    },
+    restFrom(Date.now(), POLL),
+  ).unref();
 }
 
 function unfollow(look: () => void): void {
   following.delete(look);
   if (following.size > 0) return;
-  clearInterval(timer);
+  clearTimeout(timer);
   timer = undefined;
 }
 

@@ -57,7 +57,7 @@ const START_TIME = 22;
 function readEntry(pid: number): ProcessEntry | null {
   let text: string;
   try {
-    text = readFileSync(`/proc/${pid}/stat`, 'latin1');
+    text = readFileSync(`/proc/${pid}/stat`, 'utf8');
   } catch {
     return null;
   }
