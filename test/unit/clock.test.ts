@@ -1,8 +1,12 @@
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { restFrom, systemClock } from '../../sidecar/clock.ts';
 
 /** A full second. */
 const WALL = Date.parse('2026-01-01T00:00:00.000Z');
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 describe('a rest', () => {
   test.each([
@@ -25,6 +29,28 @@ describe('a rest', () => {
     const ends = Array.from({ length: 1000 }, (_, after) => WALL + after + restFrom(WALL + after, 750));
     expect(new Set(ends.map((end) => end % 250))).toEqual(new Set([0]));
     expect(Math.max(...ends.map((end, after) => Math.abs(end - WALL - after - 750)))).toBeLessThanOrEqual(125);
+  });
+
+  test('of many ends in the same turn only for sixteen, and the others take what they asked for', async () => {
+    vi.useFakeTimers({ now: WALL + 100 });
+    const took: number[] = [];
+    const one = async (ms: number) => {
+      await systemClock.rest(ms);
+      took.push(Date.now() - WALL - 100);
+    };
+    for (let i = 0; i < 40; i++) void one(250);
+    await vi.advanceTimersByTimeAsync(150);
+    expect(took).toEqual(Array.from({ length: 16 }, () => 150));
+    await vi.advanceTimersByTimeAsync(100);
+    expect(took.slice(16)).toEqual(Array.from({ length: 24 }, () => 250));
+    // Who has left makes room, and every turn has its own.
+    took.length = 0;
+    for (let i = 0; i < 17; i++) void one(250);
+    void one(500);
+    await vi.advanceTimersByTimeAsync(150);
+    expect(took).toHaveLength(16);
+    await vi.advanceTimersByTimeAsync(250);
+    expect(took).toHaveLength(18);
   });
 
   test('ends at once when it is aborted', async () => {
