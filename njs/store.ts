@@ -24,13 +24,16 @@ function readText(file: string): string | undefined {
 export function forgetRoute(service: string): void {
   zone().delete(service);
   zone().delete(`${service}/route`);
-  [fileOf(service), `${fileOf(service)}.previous`].forEach((file) => {
-    try {
-      fs.unlinkSync(file);
-    } catch (_) {
-      // It was not there.
-    }
-  });
+  unlinkIfThere(fileOf(service));
+  unlinkIfThere(`${fileOf(service)}.previous`);
+}
+
+function unlinkIfThere(file: string): void {
+  try {
+    fs.unlinkSync(file);
+  } catch (_) {
+    // It was not there.
+  }
 }
 
 /**
@@ -58,7 +61,11 @@ function persist(route: Route): boolean {
   try {
     fs.writeFileSync(fresh, formatRoute(route), { mode: 0o600 });
     // Only a whole route becomes the previous one: a torn file must not push a good one out.
-    if (parseRoute(route.service, readText(file))) fs.renameSync(file, `${file}.previous`);
+    if (parseRoute(route.service, readText(file))) {
+      // ext4 writes a file out when it is to replace another one, and all requests of this worker would wait for the disk.
+      unlinkIfThere(`${file}.previous`);
+      fs.renameSync(file, `${file}.previous`);
+    }
     fs.renameSync(fresh, file);
     return true;
   } catch (_) {
