@@ -8,7 +8,7 @@ import { type Color, otherColor, type Route, upstreamName } from './route.ts';
 const SAFE = ['GET', 'HEAD', 'OPTIONS', 'TRACE'];
 
 export function takeOver(r: NginxHTTPRequest, zones: NgxGlobalShared): string {
-  const failed = r.variables['turnout_upstream_@VARIABLE@'] as string;
+  const failed = r.variables.turnout_upstream as string;
   const unseen = !/\d/.test(r.variables.upstream_connect_time || '');
   if (failed === 'turnout_none' || !(unseen || SAFE.indexOf(r.method) >= 0)) return 'turnout_refused';
   const route = JSON.parse((zones.turnout_routes as NgxSharedDict<string>).get('@SERVICE@/route') as string) as Route;

@@ -7,7 +7,7 @@ import { TurnoutError } from '../errors.ts';
 import type { GatewayHost } from './host.ts';
 import { configuration, INSTALLED, installedText } from './installed.ts';
 import { type Owner, ownerOf } from './owner.ts';
-import { type AddressOf, render, variablePart } from './render.ts';
+import { type AddressOf, render } from './render.ts';
 import { startScript } from './start-script.ts';
 
 /** The nginx that the configuration is for, and where Turnout's own files are. */
@@ -81,7 +81,6 @@ export async function installScripts(config: Config, folder: string, into: strin
     for (const service of config.services) {
       const filled = text
         .replaceAll('@SERVICE@', service.name)
-        .replaceAll('@VARIABLE@', variablePart(service))
         .replaceAll('@ROUTES@', jsText(`${folder}/routes/`))
         .replaceAll('njsRequire(', 'require(');
       await write(join(into, 'njs', bundle, `${service.name}.js`), filled);

@@ -113,9 +113,8 @@ function server(listen: Address, host: string, services: ServiceConfig[]): strin
 /** `/api` takes `/api` and everything below it, but not `/apiary`. */
 function locations(service: ServiceConfig, beside: ServiceConfig[]): string[] {
   const { path } = service.route;
-  const variable = `$turnout_upstream_${variablePart(service)}`;
   const body = [
-    ...proxyBy('pick', variable, service),
+    ...proxyBy('pick', '$turnout_upstream', service),
     ...(service.failover ? [`error_page 502 504 = ${failoverPlace(service)};`] : []),
   ];
   const places = path.endsWith('/')
@@ -124,7 +123,11 @@ function locations(service: ServiceConfig, beside: ServiceConfig[]): string[] {
   return [...hiddenHealth(service, beside), ...places, ...failover(service)];
 }
 
-/** To the upstream that a bundle of njs names for this service. */
+/**
+ * To the upstream that a bundle of njs names for this service. All services share its variable, which has another module in each
+ * location: nginx clears every variable there is for each request, and njs goes through them all for each that it reads.
+ * No request gets from one service's location into another's, so none meets the other's cached value.
+ */
 function proxyBy(bundle: string, variable: string, { name, connectTimeout }: ServiceConfig): string[] {
   return [
     `js_import turnout_${bundle} from njs/${bundle}/${name}.js;`,
@@ -138,16 +141,11 @@ function proxyBy(bundle: string, variable: string, { name, connectTimeout }: Ser
 /** Where nginx itself, not the application, had to answer 502 or 504: the other color may take the request over. */
 function failover(service: ServiceConfig): string[] {
   if (!service.failover) return [];
-  return block(`location ${failoverPlace(service)}`, proxyBy('failover', `$turnout_failover_${variablePart(service)}`, service));
+  return block(`location ${failoverPlace(service)}`, proxyBy('failover', '$turnout_failover', service));
 }
 
 function failoverPlace({ name }: ServiceConfig): string {
   return `@turnout_failover_${name}`;
-}
-
-/** A service's name inside the name of an nginx variable. */
-export function variablePart({ name }: Pick<ServiceConfig, 'name'>): string {
-  return name.replaceAll('-', '_');
 }
 
 /** The health document tells strangers what they need not know. */
@@ -170,7 +168,7 @@ function previews(config: Config, machine: Machine): string[] {
   return config.services.flatMap((service) =>
     block('server', [
       `listen ${quoted(`unix:${machine.folder}/preview-${service.name}.sock`)};`,
-      ...block('location /', proxyBy('preview', `$turnout_preview_${variablePart(service)}`, service)),
+      ...block('location /', proxyBy('preview', '$turnout_preview', service)),
     ]),
   );
 }

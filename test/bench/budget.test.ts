@@ -34,9 +34,7 @@ beforeAll(async () => {
   backend = await Backend.start();
   measured.plain = await count({}, (gateway) =>
     gateway.edit('rendered/servers.conf', (text) =>
-      text
-        .replace(/js_import turnout_pick.*\n.*js_set.*\n/, '')
-        .replace('http://$turnout_upstream_backend', 'http://backend.blue.1'),
+      text.replace(/js_import turnout_pick.*\n.*js_set.*\n/, '').replace('http://$turnout_upstream', 'http://backend.blue.1'),
     ),
   );
   measured.emptyJsSet = await count({}, (gateway) =>

@@ -19,6 +19,8 @@ export interface GatewayOptions {
   backend: string;
   /** How many services; each has a host of its own, `<name>.example`. Default 1, for any host. */
   services?: number;
+  /** What they are called: `orders-api`, `users-web`, or `service-1`, `service-2`. Default words. */
+  names?: 'words' | 'numbers';
   /** Default 2. */
   maxReplicas?: number;
 }
@@ -32,10 +34,15 @@ export class GatewayFolder {
     readonly services: string[],
   ) {}
 
-  static async install({ backend, services = 1, maxReplicas = 2 }: GatewayOptions): Promise<GatewayFolder> {
+  static async install({
+    backend,
+    services = 1,
+    names: kind = 'words',
+    maxReplicas = 2,
+  }: GatewayOptions): Promise<GatewayFolder> {
     const root = await temporaryFolder();
     const port = await freePort();
-    const names = Array.from({ length: services }, (_, i) => (services === 1 ? 'backend' : `service-${i + 1}`));
+    const names = services === 1 ? ['backend'] : kind === 'words' ? wordyNames(services) : numberedNames(services);
     const whole = config({
       state: join(root, 'state'),
       services: names.map((name) => {
@@ -74,4 +81,21 @@ export class GatewayFolder {
   async remove(): Promise<void> {
     await rm(this.root, { recursive: true, force: true });
   }
+}
+
+const SUBJECTS =
+  'accounts auth billing carts events files invoices mail media notes orders prices reports reviews search shipping stock tasks teams users';
+const ROLES = 'admin api cache export feed gateway hooks import jobs proxy stats sync web worker';
+
+/** As people name what they run: a subject, and what it does. Neighbors in the list have neither in common. */
+function wordyNames(count: number): string[] {
+  const subjects = SUBJECTS.split(' ');
+  const roles = ROLES.split(' ');
+  const all = subjects.flatMap((_, turn) => roles.map((role, i) => `${subjects[(turn + i) % subjects.length]}-${role}`));
+  if (count > all.length) throw new Error(`there are ${all.length} names, not ${count}`);
+  return all.slice(0, count);
+}
+
+function numberedNames(count: number): string[] {
+  return Array.from({ length: count }, (_, i) => `service-${i + 1}`);
 }

@@ -22,15 +22,21 @@ export const tables = {
   },
   settings: ({ rounds, manyUpstreams, scenarios }: Settings): string => {
     const [{ settings: first }] = scenarios as [Settings['scenarios'][number]];
+    const both = (cpu: Spread, throughput: Spread) => `${ratio(cpu)}; ${throughput.median.toFixed(2)}`;
     const cell = (scenario: Settings['scenarios'][number], name: string) => {
       const { cpu, throughput } = scenario.settings.find((one) => one.name === name) as { cpu: Spread; throughput: Spread };
-      return `${ratio(cpu)}; ${throughput.median.toFixed(2)}`;
+      return both(cpu, throughput);
     };
     const rows = first.map(({ name }) => [name, ...scenarios.map((scenario) => cell(scenario, name))]);
     return [
       `${rounds} pairs; CPU as it is / changed, then throughput changed / as it is.`,
       table(['', ...scenarios.map(({ name }) => name)], rows),
-      `1,602 upstream blocks instead of 6, for the service in the middle: ${ratio(manyUpstreams.cpu)}; ${manyUpstreams.throughput.median.toFixed(2)}.`,
+      [
+        '1,602 upstream blocks instead of 6, for the service in the middle of 267:',
+        '',
+        `- called as people do (\`orders-api\`, \`users-web\`): ${both(manyUpstreams.words.cpu, manyUpstreams.words.throughput)};`,
+        `- called \`service-1\` to \`service-267\`: ${both(manyUpstreams.numbers.cpu, manyUpstreams.numbers.throughput)}.`,
+      ].join('\n'),
     ].join('\n\n');
   },
   flip: ({ flips, reloads, loads, stale }: Flipped): string =>

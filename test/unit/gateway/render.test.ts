@@ -76,8 +76,8 @@ describe('servers', () => {
     server_name _;
     location / {
         js_import turnout_pick from njs/pick/web-shop.js;
-        js_set $turnout_upstream_web_shop turnout_pick;
-        proxy_pass http://$turnout_upstream_web_shop;
+        js_set $turnout_upstream turnout_pick;
+        proxy_pass http://$turnout_upstream;
         proxy_connect_timeout 250ms;
         include turnout/proxy.conf;
     }
@@ -91,8 +91,8 @@ describe('servers', () => {
     expect(server).toContain('error_page 502 504 = @turnout_failover_web-shop;');
     expect(server).toContain(`    location @turnout_failover_web-shop {
         js_import turnout_failover from njs/failover/web-shop.js;
-        js_set $turnout_failover_web_shop turnout_failover;
-        proxy_pass http://$turnout_failover_web_shop;
+        js_set $turnout_failover turnout_failover;
+        proxy_pass http://$turnout_failover;
         proxy_connect_timeout 250ms;
         include turnout/proxy.conf;
     }`);
@@ -134,7 +134,7 @@ describe('servers', () => {
     const preview = blocks(text, 'server').find((found) => found.includes('preview-web-shop.sock'));
     expect(preview).toContain('listen "unix:/srv/g/preview-web-shop.sock";');
     expect(preview).toContain('js_import turnout_preview from njs/preview/web-shop.js;');
-    expect(preview).toContain('proxy_pass http://$turnout_preview_web_shop;');
+    expect(preview).toContain('proxy_pass http://$turnout_preview;');
   });
 
   test('take a prefix and everything below it, but not what only begins like it', () => {
