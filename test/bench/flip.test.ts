@@ -13,7 +13,7 @@ import { keep } from './results.ts';
 import { pinned } from './servers.ts';
 import { quantile } from './statistics.ts';
 
-const FLIPS = 1000;
+const FLIPS = 5000;
 const RELOADS = 40;
 /** Milliseconds. */
 const P99 = 2;
