@@ -5,8 +5,8 @@ import type { Runtime } from '../runtime/runtime.ts';
 import { LogStream } from './log-stream.ts';
 import { Monitor, type Monitored, type MonitorPorts } from './monitor.ts';
 
-/** Milliseconds between two looks that are remembered. */
-const LOOK = 5000;
+/** Milliseconds between two looks that are remembered; how many of them a verdict takes is in usage.ts. */
+const LOOK = 4000;
 /** Milliseconds that a look may still take when the sidecar ends. */
 const LAST_LOOK = 500;
 

@@ -2,9 +2,12 @@ import type { Clock } from '../clock.ts';
 import type { Resources } from '../runtime/resources.ts';
 import type { ResourceReport } from './report.ts';
 
-/** Milliseconds that the processor's share is averaged over, and readings that it takes at least. */
+/**
+ * Milliseconds that the processor's share is averaged over, and readings that it takes at least: each covers the time since the
+ * one before, and of those that come every 4 s two always lie within.
+ */
 const CPU = 10_000;
-const CPU_READINGS = 3;
+const CPU_READINGS = 2;
 /** A leak: so many readings so far apart, each higher than the one before by this share of the first and this many bytes. */
 const READINGS = 5;
 const APART = 8000;

@@ -19,10 +19,10 @@ function live(seconds: number, memory: (second: number) => number, cpu: (second:
   }
 }
 
-test('nothing is known at first, and of the processor only after three readings', () => {
+test('nothing is known at first, and of the processor only after two readings', () => {
   expect(usage.report()).toEqual({ cpu: null, memory: null, growth: null });
   live(
-    4,
+    2,
     () => 50,
     (second) => (second === 0 ? null : 0.5),
   );
@@ -33,6 +33,16 @@ test('nothing is known at first, and of the processor only after three readings'
     () => 0.5,
   );
   expect(usage.report().cpu).toBeCloseTo(0.5);
+});
+
+test('the processor is known at any moment when the readings come as far apart as the monitor takes them', () => {
+  for (let reading = 0; reading < 10; reading++) {
+    usage.take({ memory: 50 * MIB, cpu: reading === 0 ? null : 0.5 });
+    for (let moment = 0; moment < 4000; moment += 250) {
+      expect(usage.report().cpu).toBe(reading < 2 ? null : 0.5);
+      clock.advance(250);
+    }
+  }
 });
 
 test('the processor is averaged over 10 s, so that no start convicts anybody', () => {
