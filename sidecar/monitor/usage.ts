@@ -8,9 +8,12 @@ import type { ResourceReport } from './report.ts';
  */
 const CPU = 10_000;
 const CPU_READINGS = 2;
-/** A leak: so many readings so far apart, each higher than the one before by this share of the first and this many bytes. */
+/**
+ * A leak: so many readings so far apart, each higher than the one before by this share of the first and this many bytes. The monitor
+ * takes one every 4 s, punctual to some milliseconds: every second one has to be far enough.
+ */
 const READINGS = 5;
-const APART = 8000;
+const APART = 7500;
 const GROWTH_SHARE = 0.04;
 const GROWTH_BYTES = 6 * 1024 ** 2;
 /** Milliseconds of a replica's life in which it may grow: caches fill, code is compiled. */

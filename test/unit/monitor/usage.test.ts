@@ -54,6 +54,14 @@ test('the processor is averaged over 10 s, so that no start convicts anybody', (
   expect(usage.report().cpu).toBeCloseTo(0.1);
 });
 
+test('memory that grows evenly is a leak also when every reading comes a millisecond early', () => {
+  for (let reading = 0; reading <= 14; reading++) {
+    usage.take({ memory: (50 + 4 * reading) * MIB, cpu: 0.1 });
+    if (reading < 14) clock.advance(3999);
+  }
+  expect(usage.report().growth).not.toBeNull();
+});
+
 test('memory that grows evenly is a leak, by so many bytes a minute', () => {
   live(60, (second) => 50 + second);
   expect(usage.report().growth).toBeCloseTo(60 * MIB);
