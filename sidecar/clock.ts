@@ -35,6 +35,7 @@ export const systemClock: Clock = {
 const resting = new Map<number, number>();
 
 async function rest(ms: number, signal?: AbortSignal): Promise<void> {
+  if (ms < TURN) return sleep(ms, signal);
   const wall = Date.now();
   const end = wall + restFrom(wall, ms);
   const others = resting.get(end) ?? 0;

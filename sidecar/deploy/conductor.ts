@@ -167,8 +167,7 @@ export class Conductor {
     while (!this.stopping.signal.aborted) {
       const woken = this.wakeUp.signal;
       const pause = await this.tick();
-      if (pause === IDLE_TICK) await this.ports.clock.rest(pause, woken);
-      else if (pause > 0) await this.ports.clock.sleep(pause, woken);
+      if (pause > 0) await this.ports.clock.rest(pause, woken);
     }
   }
 
